@@ -1,0 +1,1 @@
+"""Where claims meet the truth: identification, rates and verdicts, without torch."""

@@ -1,0 +1,97 @@
+"""What a run says, in words: whether reports of noticing and naming depend on the injected concept.
+
+Pooled over the whole grid: no cell is chosen, so nothing is read off the trials that chose it. A statement is made
+only if it holds when every unreadable reply counts as noticing and also when it counts as not noticing.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from introspect.analysis.rates import Rate, difference
+from introspect.analysis.tables import rate_of
+
+ARM_NAMES = {"concept": "concept vector", "random": "random vector of the same norm", "none": "no injection"}
+COUNTINGS = (("yes",), ("yes", "unreadable"))
+"""Readings that count as noticed: unreadable replies against, then for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sentence, and what it rests on, a sentence each."""
+
+    sentence: str
+    points: tuple[str, ...]
+
+
+def verdict(frame: pl.DataFrame) -> Verdict:
+    """Put an outcomes frame of the injected-thought protocol into words."""
+    arms = [arm for arm in ARM_NAMES if (frame["arm"] == arm).any()]
+    points = tuple(_counts(frame, arm) for arm in arms)
+    missing = [ARM_NAMES[arm] for arm in ARM_NAMES if arm not in arms]
+    if missing:
+        return Verdict(f"No verdict: there are no trials in the arm {' and '.join(missing)}.", points)
+    noticing = {_exceeds(frame, "noticed", readings) for readings in COUNTINGS}
+    naming = _exceeds(frame, "named", ("yes",))
+    points += (_gap(frame, "noticed", "reports noticing"), _gap(frame, "named", "names the concept"))
+    return Verdict(_sentence(noticing, naming), points)
+
+
+def _sentence(noticing: set[bool], naming: bool) -> str:
+    if len(noticing) > 1:
+        return (
+            "Undecided: whether noticing is reported more often under the concept vector than in both controls "
+            "depends on how the unreadable replies are counted."
+        )
+    noticed = noticing == {True}
+    if noticed and naming:
+        return (
+            "Pooled over the grid, the subject reports noticing and names the concept more often under the concept "
+            "vector than in both controls. That is evidence of reports that depend on the injection; it does not "
+            "show by itself that they are about the state rather than the state leaking into words."
+        )
+    if noticed:
+        return (
+            "Pooled over the grid, the subject reports noticing more often under the concept vector than in both "
+            "controls, but does not name the concept more often."
+        )
+    if naming:
+        return (
+            "Pooled over the grid, the subject does not report noticing more often under the concept vector than in "
+            "both controls. It names the concept more often, which the vector can bring about by leaking into words."
+        )
+    return (
+        "No evidence of introspection in this run: under the concept vector the subject neither reports noticing nor "
+        "names the concept more often than in both controls."
+    )
+
+
+def _exceeds(frame: pl.DataFrame, metric: str, readings: tuple[str, ...]) -> bool:
+    concept = rate_of(frame, "concept", metric, readings)
+    return all(difference(concept, rate_of(frame, arm, metric, readings))[0] > 0 for arm in ("random", "none"))
+
+
+def _counts(frame: pl.DataFrame, arm: str) -> str:
+    noticed, named = rate_of(frame, arm, "noticed"), rate_of(frame, arm, "named")
+    readable, coherent = rate_of(frame, arm, "readable"), rate_of(frame, arm, "coherent")
+    unit = "prompts" if arm == "none" else "concepts"
+    names = "names one of the run's concepts" if arm == "none" else "names the concept"
+    return (
+        f"{ARM_NAMES[arm].capitalize()} ({noticed.n} trials, {noticed.n_units} {unit}): reports noticing in "
+        f"{_share(noticed)}, {names} in {_share(named)}; {readable.count} replies readable, {coherent.count} coherent."
+    )
+
+
+def _gap(frame: pl.DataFrame, metric: str, words: str) -> str:
+    concept = rate_of(frame, "concept", metric)
+    parts: list[str] = []
+    for arm in ("random", "none"):
+        control = rate_of(frame, arm, metric)
+        low, high = difference(concept, control)
+        gap = f"{100 * (concept.rate - control.rate):+.0f} points [{100 * low:+.0f}, {100 * high:+.0f}]"
+        parts.append(f"{gap} against {ARM_NAMES[arm]}")
+    return f"Difference in how often the subject {words}: {', '.join(parts)} (95 %)."
+
+
+def _share(rate: Rate) -> str:
+    return f"{rate.count} ({100 * rate.rate:.0f} %, interval {100 * rate.low:.0f}–{100 * rate.high:.0f} %)"

@@ -1,0 +1,51 @@
+"""The ``introspect`` command: its verbs, and what happens when one fails.
+
+Exit codes: 0 done; 2 bad input, with one sentence on standard error and nothing lost; 130 stopped by Ctrl-C.
+"""
+
+import sys
+
+import click
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from introspect.cli.playground import ask, vectors
+from introspect.cli.runs import analyze, figures, report, run
+from introspect.errors import IntrospectError
+
+app = typer.Typer(
+    name="introspect",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="When a language model reports on its own internal state, is the report about that state? "
+    "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
+    "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
+)
+for _verb in (ask, run, analyze, figures, report):
+    app.command(no_args_is_help=True)(_verb)
+app.add_typer(vectors)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except click.exceptions.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("stopped. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except IntrospectError as error:
+        _say(str(error))
+        sys.exit(2)
+    except OSError as error:
+        _say(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}")
+        sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("introspect: ", "bold red"), sentence), highlight=False)

@@ -1,0 +1,183 @@
+"""Concepts: a word with its aliases, or contrastive pairs of texts; read from shipped lists or the user's file.
+
+A TOML file holds ``[[concept]]`` tables with ``word`` and, if wanted, ``aliases`` and ``pairs``, or one plain
+``words`` list. A CSV file has a column ``word`` (and ``aliases``, separated by ``|``), or the columns ``concept``,
+``positive`` and ``negative``, one pair a row.
+"""
+
+import csv
+import random
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from introspect.errors import StimulusError, UnknownNameError
+from introspect.records import Record, digest
+
+SHIPPED = resources.files("introspect") / "data" / "concepts"
+
+
+class Concept(Record):
+    """One concept: ``pairs`` are (with the concept, without it); ``aliases`` are other words that name it."""
+
+    word: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The lower-case word: what prompts, vector files and the command line call it (Lindsey 2025, appendix)."""
+        return self.word.lower()
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Every word or phrase that counts as naming it."""
+        return (self.name, *self.aliases)
+
+
+class ConceptSet(Record):
+    """A list of concepts in a fixed order."""
+
+    title: str = ""
+    source: str = ""
+    concept: tuple[Concept, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_members(self) -> Self:
+        if not self.members:
+            message = "the list holds no concept"
+            raise ValueError(message)
+        return self
+
+    @property
+    def members(self) -> tuple[Concept, ...]:
+        """The concepts, whichever way the file spells them."""
+        return self.concept + tuple(Concept(word=word) for word in self.words)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The lower-case names in file order, repetitions kept."""
+        return tuple(concept.name for concept in self.members)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the words and pairs; titles and aliases do not change a vector."""
+        return digest([[concept.name, concept.pairs] for concept in self.members])
+
+    def get(self, name: str) -> Concept:
+        """Return the concept of that name, upper or lower case; ``UnknownNameError`` gives the near miss."""
+        for concept in self.members:
+            if concept.name == name.strip().lower():
+                return concept
+        raise UnknownNameError("concept", name, dict.fromkeys(self.names))
+
+    def sample(self, n: int, seed: int) -> "ConceptSet":
+        """Return ``n`` concepts drawn without replacement, in file order: the same for the same seed."""
+        if n > len(self.members):
+            message = f"n_concepts = {n}, but the list {self.title or 'given'!r} has {len(self.members)}"
+            raise StimulusError(message)
+        chosen = sorted(random.Random(seed).sample(range(len(self.members)), n))
+        return ConceptSet(title=self.title, source=self.source, concept=tuple(self.members[i] for i in chosen))
+
+    def unique(self) -> Self:
+        """Return the set itself, or raise where a concept stands twice (a baseline may repeat, a grid may not)."""
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            message = f"the list {self.title or 'given'!r} has these concepts twice: {', '.join(repeated)}"
+            raise StimulusError(message)
+        return self
+
+
+def shipped_lists() -> list[str]:
+    """Name the lists that come with the package."""
+    return sorted(entry.name.removesuffix(".toml") for entry in SHIPPED.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None) -> ConceptSet:
+    """Read a shipped list by name, a TOML or CSV file, or the words themselves.
+
+    Args:
+        source: Name of a shipped list, path of a file, or a sequence of words from the shipped lists.
+        folder: Where a relative path starts; the working folder by default.
+
+    Raises:
+        UnknownNameError: Neither a shipped list nor a file.
+        StimulusError: The file cannot be read as concepts.
+    """
+    if not isinstance(source, str | Path):
+        return ConceptSet(title="words given", concept=tuple(find_concept(word) for word in source))
+    if str(source) in shipped_lists():
+        return _parse_toml((SHIPPED / f"{source}.toml").read_text("utf-8"), str(source))
+    path = (folder or Path()) / source
+    if not path.is_file():
+        if path.suffix in {".toml", ".csv"}:
+            message = f"there is no concept file {path}"
+            raise StimulusError(message)
+        raise UnknownNameError("concept list", str(source), shipped_lists())
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the concept file {path} cannot be read as UTF-8 text: {error}"
+        raise StimulusError(message) from error
+    return _parse_csv(text, str(path)) if path.suffix == ".csv" else _parse_toml(text, str(path))
+
+
+def find_concept(word: str) -> Concept:
+    """Find a word in the shipped lists, aliases included.
+
+    Raises:
+        UnknownNameError: No shipped list has it; own words come from a file.
+    """
+    known: dict[str, Concept] = {}
+    for name in ("lindsey_concepts", *shipped_lists()):  # first the list that has aliases
+        for concept in load_concepts(name).members:
+            known.setdefault(concept.name, concept)
+    if word.strip().lower() not in known:
+        raise UnknownNameError("concept (words of your own come from a TOML or CSV file)", word, known)
+    return known[word.strip().lower()]
+
+
+def _parse_toml(text: str, name: str) -> ConceptSet:
+    try:
+        return ConceptSet.model_validate({"title": name, **tomllib.loads(text)})
+    except tomllib.TOMLDecodeError as error:
+        message = f"the concept file {name} is not TOML: {error}"
+        raise StimulusError(message) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        message = f"the concept file {name} has a wrong entry at {where}: {first['msg']}"
+        raise StimulusError(message) from error
+
+
+def _parse_csv(text: str, name: str) -> ConceptSet:
+    rows = list(csv.DictReader(text.splitlines(), strict=True))
+    columns = set(rows[0]) if rows else set()
+    if "word" in columns:
+        concepts = [Concept(word=row["word"], aliases=_aliases(row.get("aliases"))) for row in rows if row["word"]]
+    elif columns >= {"concept", "positive", "negative"}:
+        concepts = list(_grouped(rows))
+    else:
+        message = (
+            f"the concept file {name} needs a header with the column word (and aliases), or the columns concept, "
+            f"positive, negative; it has: {', '.join(sorted(str(c) for c in columns)) or 'no rows'}"
+        )
+        raise StimulusError(message)
+    return ConceptSet(title=name, concept=tuple(concepts))
+
+
+def _aliases(cell: str | None) -> tuple[str, ...]:
+    return tuple(alias.strip() for alias in (cell or "").split("|") if alias.strip())
+
+
+def _grouped(rows: Iterable[dict[str, str]]) -> Iterable[Concept]:
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        pairs.setdefault(row["concept"], []).append((row["positive"], row["negative"]))
+    for word, texts in pairs.items():
+        yield Concept(word=word, pairs=tuple(texts))

@@ -1,0 +1,261 @@
+"""What is on disk: plans, trials, audits, claims, manifests.
+
+All records are frozen and refuse unknown fields. A trial is data: ``TrialSpec`` holds everything needed to run one
+trial again, its key is a hash of it and its seed a function of the key, so that order, batching and resuming cannot
+change a result. Nothing here imports torch.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMA_VERSION = 1
+
+Arm = Literal["concept", "random", "none"]
+Where = Literal["prompt", "generated", "both"]
+Method = Literal["word", "pair_mean", "pair_pca"]
+Reading = Literal["yes", "no", "unreadable"]
+
+RUNTIME_FIELDS = frozenset({"device", "device_map", "batch_size"})
+"""Plan fields that say where a plan runs, not what it runs; they may change between a run and its resumption."""
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Serialise to the one spelling that hashes are taken of: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Hash a JSON value to 32 hexadecimal digits."""
+    return hashlib.blake2b(canonical_json(value).encode(), digest_size=16).hexdigest()
+
+
+class Record(BaseModel):
+    """Base of everything that crosses a file boundary."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Plan(Record):
+    """What a sweep runs: a grid of cells crossed with concepts, wordings and samples.
+
+    Exactly one of ``layers`` (0-based blocks) and ``depths`` (fractions 0 to 1) is given. ``strengths`` multiply the
+    raw vector. ``concepts`` names a shipped list, a file, or the words themselves.
+    """
+
+    name: str
+    question: str = ""
+    protocol: str = "injected_thought"
+    subject: str = "smollm2"
+    adapter: str | None = None
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+    device_map: str | None = None
+    trust_remote_code: bool = False
+    arms: tuple[Arm, ...] = ("concept", "random", "none")
+    layers: tuple[int, ...] | None = None
+    depths: tuple[float, ...] | None = None
+    strengths: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    concepts: str | tuple[str, ...] = "lindsey_concepts"
+    n_concepts: int | None = Field(default=None, ge=1)
+    baseline: str = "lindsey_baseline"
+    method: Method = "word"
+    stimuli: str = "default"
+    wordings: tuple[str, ...] = ()
+    span: str = "trial"
+    where: Where = "both"
+    samples: int = Field(default=1, ge=1)
+    none_samples: int = Field(default=1, ge=1)
+    max_new_tokens: int = Field(default=100, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("strengths")
+    @classmethod
+    def _not_negative(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        for strength in strengths:
+            if strength < 0:
+                message = f"strength {strength} is negative; strengths multiply the raw vector and start at 0"
+                raise ValueError(message)
+        return strengths
+
+    @field_validator("depths")
+    @classmethod
+    def _fractions(cls, depths: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        for depth in depths or ():
+            if not 0 <= depth <= 1:
+                message = f"depth {depth} is not a fraction from 0 to 1"
+                raise ValueError(message)
+        return depths
+
+    @model_validator(mode="after")
+    def _runs_something(self) -> Self:
+        if (self.layers is None) == (self.depths is None):
+            message = "give either layers (0-based blocks) or depths (fractions 0 to 1), and not both"
+            raise ValueError(message)
+        for name, values in (
+            ("arms", self.arms),
+            ("layers or depths", self.layers or self.depths),
+            ("strengths", self.strengths),
+        ):
+            if not values:
+                message = f"the grid is empty: {name} has no value"
+                raise ValueError(message)
+            if len(set(values)) < len(values):
+                message = f"{name} names a value twice"
+                raise ValueError(message)
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the trials: the plan without the fields that only say where it runs."""
+        return self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
+
+
+class SubjectIdentity(Record):
+    """Which model answered: ``fingerprint`` hashes weights, tokenizer, template and adapter."""
+
+    name: str
+    fingerprint: str
+    format: Literal["chat", "transcript"]
+    dtype: str
+    n_layers: int
+    d_model: int
+    adapter: str | None = None
+    revision: str | None = None
+
+
+class VectorRef(Record):
+    """Which direction is added: a concept's own, or control ``draw`` matched to that concept's norm."""
+
+    family: Literal["concept", "random"]
+    concept: str
+    draw: int = 0
+
+
+class TrialSpec(Record):
+    """All that is needed to run one trial again.
+
+    ``wording_hash`` and ``vectors_hash`` pin the text and the vector file that the names point into; ``layer``,
+    ``strength`` and ``vector`` are ``None`` together, in the arm without injection.
+    """
+
+    protocol: str
+    subject: str
+    dtype: str
+    arm: Arm
+    wording: str
+    wording_hash: str
+    vector: VectorRef | None
+    vectors_hash: str
+    layer: int | None
+    strength: float | None
+    span: str
+    where: Where
+    sample: int
+    max_new_tokens: int
+    temperature: float
+
+    @property
+    def key(self) -> str:
+        """The trial's name: a hash of every field."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def seed(self) -> int:
+        """The sampling seed, 64 bits, a function of the key alone."""
+        return int.from_bytes(hashlib.blake2b(self.key.encode(), digest_size=8, person=b"seed").digest(), "big")
+
+
+class Audit(Record):
+    """What was really added, measured where it was added.
+
+    ``prompt_spans`` are the planned half-open token ranges; ``edited_*`` count positions the hook changed.
+    ``delta_norm`` is ‖after − before‖ averaged over them, ``vector_norm`` ‖v‖, ``residual_norm`` ‖h‖ before the edit,
+    averaged likewise; all in residual-stream units. ``relative_strength`` is delta_norm / residual_norm.
+    """
+
+    layer: int | None
+    prompt_spans: tuple[tuple[int, int], ...]
+    planned_prompt: int
+    planned_generated: int
+    edited_prompt: int
+    edited_generated: int
+    vector_norm: float
+    delta_norm: float
+    residual_norm: float
+    relative_strength: float
+
+
+class Prompt(Record):
+    """One rendered prompt, kept once for all the trials that share it; ``offsets`` are character ranges of tokens."""
+
+    id: str
+    text: str
+    format: Literal["chat", "transcript"]
+    offsets: tuple[tuple[int, int], ...]
+
+
+class Trial(Record):
+    """One trial as it ran. Nothing volatile (no times, no machine): two runs of a plan give equal trials."""
+
+    key: str
+    spec: TrialSpec
+    prompt: str
+    reply: str
+    reply_tokens: tuple[int, ...]
+    finish: Literal["stop", "length"]
+    audit: Audit
+
+    @model_validator(mode="after")
+    def _key_fits(self) -> Self:
+        if self.key != self.spec.key:
+            message = f"the trial's key {self.key} does not belong to its spec ({self.spec.key})"
+            raise ValueError(message)
+        return self
+
+
+class Evidence(Record):
+    """A stretch of the reply, by character offsets, and the rule that picked it."""
+
+    rule: str
+    start: int
+    stop: int
+    text: str
+
+
+class Claim(Record):
+    """What a reply says, read by a grader that does not know the concept, the layer, the strength or the arm.
+
+    ``noticed`` is whether the reply claims an injected or unusual thought; ``named`` are the things it names as that
+    thought's content; ``order`` is whether the noticing stands before the first naming. ``refuses`` marks a denial of
+    having inner states at all.
+    """
+
+    grader: str
+    noticed: Reading
+    named: tuple[Evidence, ...] = ()
+    order: Literal["noticed_first", "named_first"] | None = None
+    coherent: bool
+    incoherent_because: str | None = None
+    refuses: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Manifest(Record):
+    """What a run folder is: the plan, the subject, hashes of everything the trials depend on, and the machine."""
+
+    schema_version: int
+    introspect_version: str
+    created: str
+    plan: Plan
+    subject: SubjectIdentity
+    n_planned: int
+    vectors_hash: str
+    wordings: dict[str, str]
+    concepts: dict[str, tuple[str, ...]]
+    machine: dict[str, str]
+    packages: dict[str, str]

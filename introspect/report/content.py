@@ -1,0 +1,42 @@
+"""What a report page is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import polars as pl
+
+from introspect.records import Claim, Manifest, Prompt, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """A run, graded and analysed, as the page wants it.
+
+    Attributes:
+        manifest: What was run, on which subject and machine.
+        verdict: The answer to the plan's question in a sentence or two.
+        verdict_points: What the verdict rests on, a sentence each.
+        pooled: One row an arm.
+        rows: One row an arm, layer and strength.
+        per_concept: One row an arm and concept.
+        outcomes: One row a graded trial, by ``key``.
+        trials: The trials, in the order the browser lists them.
+        claims: What a grader read in each reply, by trial key.
+        prompts: The rendered prompts by their id.
+        figures: Figures by name, in the order of the page.
+        n_planned: How many trials the plan asks for.
+    """
+
+    manifest: Manifest
+    verdict: str
+    verdict_points: tuple[str, ...]
+    pooled: pl.DataFrame
+    rows: pl.DataFrame
+    per_concept: pl.DataFrame
+    outcomes: pl.DataFrame
+    trials: Sequence[Trial]
+    claims: Mapping[str, Claim]
+    prompts: Mapping[str, Prompt]
+    figures: Mapping[str, go.Figure]
+    n_planned: int

@@ -1,0 +1,1 @@
+"""Subjects: models that can be read, injected into and asked."""

@@ -1,0 +1,95 @@
+"""The user's cache folder: written in one step, safe for several processes, free to delete at any time."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from introspect.errors import SubjectError
+
+HUB_BLOB = re.compile(r"[0-9a-f]{64}")
+CHUNK = 1 << 22
+
+
+def cache_folder() -> Path:
+    """Return ``INTROSPECT_CACHE`` or the platform's cache folder for this package (XDG rules on Linux)."""
+    return Path(os.environ.get("INTROSPECT_CACHE") or platformdirs.user_cache_path("introspect"))
+
+
+def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Return ``folder``, built by ``build`` into a draft that is renamed when whole.
+
+    Two processes that ask at once build once; a process that is killed leaves a draft that the next one removes.
+
+    Raises:
+        SubjectError: The cache cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(folder.name + ".lock")):
+            if folder.is_dir():
+                return folder
+            for left in folder.parent.glob(f".{folder.name}.*"):
+                shutil.rmtree(left, ignore_errors=True)
+            draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+            draft.mkdir()
+            try:
+                build(draft)
+                draft.replace(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        message = (
+            f"the cache folder {folder.parent} cannot be written ({error.strerror or error}); free some space or "
+            "set INTROSPECT_CACHE to another folder"
+        )
+        raise SubjectError(message) from error
+    return folder
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered by path, size and time of change.
+
+    The hub's own cache names large files by their SHA-256; that name is taken as it is.
+    """
+    real = path.resolve()
+    if HUB_BLOB.fullmatch(real.name):
+        return real.name
+    stat = real.stat()
+    known = cache_folder() / "hashes" / hashlib.sha256(str(real).encode()).hexdigest()[:32]
+    stamp = [str(real), stat.st_size, stat.st_mtime_ns]
+    try:
+        stored = json.loads(known.read_text("utf-8"))
+        if stored["stamp"] == stamp:
+            return str(stored["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    sha256 = _sha256(real)
+    _remember(known, {"stamp": stamp, "sha256": sha256})
+    return sha256
+
+
+def _sha256(path: Path) -> str:
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def _remember(known: Path, value: dict[str, object]) -> None:
+    """Keep a hash for the next time; a cache that cannot be written only costs that time."""
+    draft = known.with_name(f".{known.name}.{uuid.uuid4().hex}")
+    try:
+        known.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(value), "utf-8")
+        draft.replace(known)
+    except OSError:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The batched engine on the plain Hugging Face module."""

@@ -1,0 +1,36 @@
+"""Rows of different length in one rectangle, padded on the left; padding is known from the mask, never from the id.
+
+(The padding token of many tokenizers is also their end token, SmolLM2's among them.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from introspect.spans import PADDING
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Token ids, the attention mask (1 for a token) and absolute positions (``PADDING`` where there is none)."""
+
+    ids: Int[Tensor, "row position"]
+    mask: Int[Tensor, "row position"]
+    positions: Int[Tensor, "row position"]
+
+    @property
+    def position_ids(self) -> Int[Tensor, "row position"]:
+        """Positions as a model wants them: padding has some valid position that nobody attends to."""
+        return self.positions.clamp(min=0)
+
+
+def left_pad(rows: Sequence[Sequence[int]], filler: int) -> Batch:
+    """Lay rows out so that all end at the right edge."""
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[filler] * (width - len(row)) + list(row) for row in rows])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    positions = torch.where(mask == 1, mask.cumsum(dim=1) - 1, PADDING)
+    return Batch(ids, mask, positions)

@@ -1,0 +1,216 @@
+"""Loading a subject: the embedded model, a GGUF file, a local folder or a hub id, with or without a PEFT adapter."""
+
+import difflib
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from introspect.errors import SubjectError, UnknownNameError
+from introspect.records import SubjectIdentity
+from introspect.subjects.chat import Chat
+from introspect.subjects.fingerprint import fingerprint
+from introspect.subjects.gguf import EMBEDDED, embedded_gguf, is_gguf, unpacked
+from introspect.subjects.local import LocalSubject
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first by keyword
+    name: str | Path = EMBEDDED,
+    *,
+    adapter: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    device_map: str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> LocalSubject:
+    """Load a model into the laboratory.
+
+    Args:
+        name: ``smollm2`` (embedded), a hub id, a folder, or a ``.gguf`` file.
+        adapter: Folder or hub id of a PEFT adapter; it is merged into the weights.
+        device: ``auto`` (cuda, then mps, then cpu) or a torch device.
+        dtype: ``auto`` (as the weights are stored), ``float32``, ``bfloat16`` or ``float16``.
+        device_map: Spread layers over several devices, as in accelerate (``auto``, ``balanced``, …).
+        revision: Branch, tag or commit of a hub id.
+        trust_remote_code: Run code that comes with the weights. Off unless you know whose it is.
+
+    Raises:
+        SubjectError: It cannot be loaded; one sentence says why.
+    """
+    if dtype not in DTYPES:
+        raise UnknownNameError("dtype", dtype, DTYPES)
+    target = _device(device)
+    folder, weights = _locate(str(name), revision, trust_remote_code)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model, tokenizer = _load(str(name), folder, {**options, "dtype": DTYPES[dtype], "device_map": device_map})
+        if adapter is not None:
+            model, adapter_files = _with_adapter(model, str(adapter))
+        else:
+            adapter_files = []
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    if device_map is None:
+        model = model.to(target)  # pyright: ignore[reportArgumentType]
+    model.eval()
+    chat = Chat(tokenizer, str(name))
+    config = model.config.get_text_config()
+    identity = SubjectIdentity(
+        name=str(name),
+        fingerprint=fingerprint(weights, tokenizer, adapter_files),
+        format=chat.format,
+        dtype=str(model.dtype).removeprefix("torch."),
+        n_layers=config.num_hidden_layers,
+        d_model=config.hidden_size,
+        adapter=str(adapter) if adapter else None,
+        revision=revision,
+    )
+    return LocalSubject(model, chat, identity)
+
+
+def _device(device: str) -> torch.device:
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise UnknownNameError("device", device, DEVICES) from error
+
+
+def _locate(name: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, list[Path]]:
+    """Return the folder to load and the files whose contents are the weights."""
+    path = Path(name).expanduser()
+    if name == EMBEDDED:
+        file = embedded_gguf()
+        return unpacked(file), [file]
+    if path.is_file() and (path.suffix == ".gguf" or is_gguf(path)):
+        return unpacked(path), [path]
+    if path.is_dir():
+        return path, _checked_weights(path)
+    if path.is_file():
+        message = f"{path} is no GGUF file and no folder; a subject is smollm2, a hub id, a folder or a .gguf file"
+        raise SubjectError(message)
+    if path.suffix in {".gguf", ".safetensors"} or path.is_absolute() or name.startswith((".", "~")):
+        raise SubjectError(_missing(path))
+    if not HUB_ID.fullmatch(name) or difflib.get_close_matches(name.lower(), [EMBEDDED], cutoff=0.7):
+        raise UnknownNameError("subject", name, [EMBEDDED, "or a hub id, a folder, a .gguf file"])
+    folder = _download(name, revision, trust_remote_code)
+    return folder, _checked_weights(folder)
+
+
+def _missing(path: Path) -> str:
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    hint = f"; did you mean {path.parent / near[0]}?" if near else ""
+    return f"there is no file or folder {path}{hint}"
+
+
+def _download(name: str, revision: str | None, trust_remote_code: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    patterns = [*DOWNLOADED, *(["*.py"] if trust_remote_code else [])]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except RepositoryNotFoundError as error:
+        message = f"the hub has no model {name!r}, or it is private and no token is set"
+        raise SubjectError(message) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0][:200]
+        message = f"there is no file or folder {name!r}, and the hub could not be asked for it: {first}"
+        raise SubjectError(message) from error
+
+
+def _checked_weights(folder: Path) -> list[Path]:
+    """Return a folder's weight files after checking that each is there and whole."""
+    if not (folder / "config.json").is_file():
+        message = f"the folder {folder} is not a model: it has no config.json"
+        raise SubjectError(message)
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = sorted({folder / name for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
+        except (ValueError, KeyError, AttributeError) as error:
+            message = f"the index {index} is damaged: {error}"
+            raise SubjectError(message) from error
+    else:
+        shards = sorted(folder.glob("*.safetensors"))
+    if not shards:
+        other = ", ".join(sorted(file.name for file in folder.glob("*.bin"))[:3])
+        hint = f"; pickled weights ({other}) are not read, convert them" if other else "; is the download complete?"
+        message = f"the folder {folder} has no .safetensors weights{hint}"
+        raise SubjectError(message)
+    for shard in shards:
+        _check_whole(shard)
+    return shards
+
+
+def _check_whole(shard: Path) -> None:
+    """Compare a safetensors file's size with what its header promises."""
+    if not shard.is_file():
+        message = f"the weights {shard} are missing; the download is not complete"
+        raise SubjectError(message)
+    size = shard.stat().st_size
+    try:
+        with shard.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length)) if length < size else {}
+        wanted = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        message = f"the weights {shard} are damaged or half-downloaded: their header cannot be read"
+        raise SubjectError(message) from error
+    if wanted != size:
+        message = f"the weights {shard} are half-downloaded: {size} bytes of {wanted}"
+        raise SubjectError(message)
+
+
+def _load(name: str, folder: Path, options: dict[str, Any]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    remote = {"trust_remote_code": options["trust_remote_code"]}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
+        model = AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, ImportError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        message = f"{name} cannot be loaded as a causal language model: {first}"
+        raise SubjectError(message) from error
+    return model, tokenizer
+
+
+def _with_adapter(model: PreTrainedModel, adapter: str) -> tuple[PreTrainedModel, list[Path]]:
+    """Merge a PEFT adapter into the weights, so that every backend sees one plain model."""
+    from peft import PeftModel
+
+    folder = Path(adapter).expanduser()
+    if not folder.is_dir():
+        if folder.is_absolute() or adapter.startswith((".", "~")) or not HUB_ID.fullmatch(adapter):
+            raise SubjectError(_missing(folder))
+        folder = _download(adapter, None, trust_remote_code=False)
+    files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"]
+    for file in files:
+        if not file.is_file():
+            message = f"the adapter {adapter} is not whole: it has no {file.name}"
+            raise SubjectError(message)
+    _check_whole(files[1])
+    try:
+        merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+    except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        first = str(error).strip().splitlines()[0][:300]
+        message = f"the adapter {adapter} does not fit this model: {first}"
+        raise SubjectError(message) from error
+    return merged, files

@@ -1,0 +1,155 @@
+"""A subject in this process: the plain Hugging Face module, its tokenizer, and the engine."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from introspect.errors import InjectionActiveError, SubjectError, VectorMismatchError
+from introspect.injection import Injection, is_active
+from introspect.progress import Advance, silent
+from introspect.records import SubjectIdentity, Where
+from introspect.subjects.blocks import decoder_blocks
+from introspect.subjects.chat import Chat, Encoded
+from introspect.subjects.engine.batch import left_pad
+from introspect.subjects.engine.decode import Decoder
+from introspect.subjects.subject import Reply, Request
+from introspect.vectors.vector import ConceptVector
+
+READ_BATCH = 32
+
+
+class LocalSubject:
+    """A loaded model: read it, ask it, inject into it.
+
+    Args:
+        model: A Hugging Face causal language model in evaluation mode, wherever its layers are.
+        chat: Its tokenizer.
+        identity: What goes into every record.
+    """
+
+    def __init__(self, model: PreTrainedModel, chat: Chat, identity: SubjectIdentity) -> None:
+        self.model, self.chat, self.identity = model, chat, identity
+        self.blocks = decoder_blocks(model)
+        self._decoder = Decoder(model, self.blocks, chat, _stop_tokens(model, chat), identity.name)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder blocks."""
+        return self.identity.n_layers
+
+    @torch.inference_mode()
+    def read(self, prompts: Sequence[str], progress: Advance = silent) -> Float[Tensor, "n_prompts n_layers d_model"]:
+        """Read every block's output at the last token of each prompt, put as a user's turn; float32 on the CPU.
+
+        Raises:
+            InjectionActiveError: Something is being added to the activations.
+        """
+        if is_active(self.blocks):
+            raise InjectionActiveError
+        encoded = [self.chat.ask(prompt) for prompt in prompts]
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i].ids))
+        out = torch.zeros(len(prompts), self.n_layers, self.identity.d_model)
+        for group in self._read_groups(order, encoded):
+            out[group] = self._read_batch([encoded[i] for i in group])
+            progress(len(group))
+        return out
+
+    def _read_groups(self, order: Sequence[int], encoded: Sequence[Encoded]) -> list[list[int]]:
+        groups: list[list[int]] = []
+        for index in order:
+            fits = groups and len(groups[-1]) < READ_BATCH
+            same = groups and len(encoded[groups[-1][0]].ids) == len(encoded[index].ids)
+            if fits and (self._decoder.takes_positions or same):
+                groups[-1].append(index)
+            else:
+                groups.append([index])
+        return groups
+
+    def _read_batch(self, rows: Sequence[Encoded]) -> Float[Tensor, "row n_layers d_model"]:
+        out = torch.zeros(len(rows), self.n_layers, self.identity.d_model)
+
+        def keep(layer: int) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks differ
+                residual = output[0] if isinstance(output, tuple) else output
+                out[:, layer] = residual[:, -1].float().cpu()
+
+            return hook
+
+        handles = [block.register_forward_hook(keep(layer)) for layer, block in enumerate(self.blocks)]
+        try:
+            self._decoder.forward(left_pad([row.ids for row in rows], self._decoder.filler), None)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return out
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer one batch of requests, in order.
+
+        Raises:
+            VectorMismatchError: A vector comes from another subject.
+            SubjectError: A prompt with its reply is longer than the model's context.
+        """
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        for request in requests:
+            for injection in request.injections:
+                if injection.vector.subject != self.identity.fingerprint:
+                    raise VectorMismatchError(
+                        injection.vector.concept, injection.vector.subject, self.identity.fingerprint
+                    )
+            length = len(request.prompt.ids) + request.max_new_tokens
+            if limit and length > limit:
+                message = (
+                    f"a prompt of {len(request.prompt.ids)} tokens and a reply of {request.max_new_tokens} exceed the "
+                    f"context of {self.identity.name}, {limit} tokens"
+                )
+                raise SubjectError(message)
+        return self._decoder.generate(requests)
+
+    def ask(
+        self,
+        text: str,
+        *,
+        inject: Sequence[ConceptVector] = (),
+        where: Where = "both",
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_new_tokens: int = 100,
+    ) -> Reply:
+        """Ask one question while vectors are added to the prompt, to the reply, or (by default) to both.
+
+        >>> subject.ask("Do you notice an injected thought?", inject=[bread * 4.0], seed=0)  # doctest: +SKIP
+        """
+        prompt = self.chat.ask(text)
+        injections = tuple(Injection(vector, prompt.everywhere(where)) for vector in inject)
+        return self.generate([Request(prompt, injections, max_new_tokens, temperature, seed)])[0]
+
+    @torch.inference_mode()
+    def top_tokens(self, direction: Float[Tensor, " d_model"], n: int = 8) -> list[str]:
+        """Return the tokens whose unembedding a direction points to most (the final norm's scale left out)."""
+        head = self.model.get_output_embeddings()
+        scores = head.weight @ direction.to(head.weight)  # pyright: ignore
+        return [self.chat.tokenizer.decode([i]) for i in scores.float().topk(n).indices.tolist()]  # pyright: ignore
+
+    def weight_bytes(self) -> int:
+        """Return the size of the weights in memory, shared tensors counted once."""
+        return sum({p.data_ptr(): p.nbytes for p in self.model.parameters()}.values())
+
+    def cache_bytes_per_token(self) -> int:
+        """Return what one more token in the key–value cache takes, full attention in every layer assumed."""
+        config = self.model.config.get_text_config()
+        n_heads = config.num_attention_heads
+        n_key_value = getattr(config, "num_key_value_heads", None) or n_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+        return 2 * config.num_hidden_layers * n_key_value * width * self.model.dtype.itemsize
+
+
+def _stop_tokens(model: PreTrainedModel, chat: Chat) -> set[int]:
+    """Collect every token that ends a reply: the model's, the tokenizer's, and the template's end of turn."""
+    eos: Any = getattr(model.generation_config, "eos_token_id", None)
+    found = [*(eos if isinstance(eos, list) else [eos]), chat.tokenizer.eos_token_id, *chat.end_of_turn()]
+    return {int(token) for token in found if token is not None}

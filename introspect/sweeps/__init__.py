@@ -1,0 +1,1 @@
+"""Sweeps: a plan becomes cells, cells become trials on disk; resumable, with progress."""

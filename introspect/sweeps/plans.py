@@ -1,0 +1,79 @@
+"""Reading a plan: TOML, overrides from the command line, and one clear sentence for what does not fit."""
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from introspect.errors import PlanError
+from introspect.records import Plan
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a plan file and apply ``key=value`` overrides; a value is TOML, or a bare word.
+
+    Paths in the plan (concepts, baseline, stimuli, subject) start at the working folder or, if there is no such file
+    there, at the plan's own folder.
+
+    Raises:
+        PlanError: No such file, no TOML, an unknown key, or a value that does not fit.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise PlanError(message) from error
+    except tomllib.TOMLDecodeError as error:
+        message = f"the plan {path} is not TOML: {error}"
+        raise PlanError(message) from error
+    for override in overrides:
+        key, value = _override(override)
+        if key in {"layers", "depths"}:  # naming one replaces the other
+            content.pop("depths" if key == "layers" else "layers", None)
+        content[key] = value
+    content.setdefault("name", path.parent.name if path.stem == "plan" else path.stem)
+    return _beside(plan_from(content, str(path)), path.parent)
+
+
+def plan_from(content: dict[str, Any], source: str) -> Plan:
+    """Check a plan's content."""
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        raise PlanError(_sentence(error, source)) from error
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        message = f"--set takes key=value, for example --set samples=2; it was given {text!r}"
+        raise PlanError(message)
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _sentence(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, Plan.model_fields, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f". Keys: {', '.join(Plan.model_fields)}"
+        return f"the plan {source} has an unknown key {key!r}{hint}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = f" (given: {first['input']!r})" if key and "given" not in message else ""
+    return f"the plan {source}{f', {key}' if key else ''}: {message}{given}"
+
+
+def _beside(plan: Plan, folder: Path) -> Plan:
+    """Let paths that stand beside the plan be found from anywhere."""
+    found: dict[str, str] = {}
+    for key in ("concepts", "baseline", "stimuli", "subject", "adapter"):
+        value = getattr(plan, key)
+        if isinstance(value, str) and not Path(value).exists() and (folder / value).exists():
+            found[key] = str(folder / value)
+    return plan.model_copy(update=found)

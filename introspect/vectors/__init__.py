@@ -1,0 +1,1 @@
+"""Concept vectors: what they are, how they are computed from activations, and the controls matched to them."""

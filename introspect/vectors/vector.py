@@ -1,0 +1,133 @@
+"""A concept vector, and the file of all of them.
+
+The file is safetensors: one float32 tensor ``[n_layers, d_model]`` named by each concept (lower case), with the
+provenance in the metadata. Row ``l`` is a difference of activations at the output of block ``l``.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from introspect.errors import LayerError, StimulusError, StrengthError, UnknownNameError
+from introspect.records import Method, Record, digest
+
+METADATA_KEY = "introspect"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConceptVector:
+    """One direction at one layer, with the strength it will be added at; ``bread * 4.0`` is four times as strong.
+
+    ``direction`` is float32 on the CPU, in residual-stream units and not normalised (Lindsey 2025, appendix);
+    ``subject`` is the fingerprint of the model that it was read from.
+    """
+
+    concept: str
+    direction: Float[Tensor, " d_model"]
+    layer: int
+    subject: str
+    method: str
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.strength, int | float) and math.isfinite(self.strength) and self.strength >= 0):
+            raise StrengthError(self.strength)
+
+    def __mul__(self, factor: float) -> "ConceptVector":
+        return replace(self, strength=self.strength * factor)
+
+    __rmul__ = __mul__
+
+    @property
+    def norm(self) -> float:
+        """‖v‖, before the strength."""
+        return float(self.direction.norm())
+
+    @property
+    def delta(self) -> Float[Tensor, " d_model"]:
+        """What is added to the residual stream: strength times the raw vector."""
+        return self.direction * self.strength
+
+
+class Provenance(Record):
+    """Where a vector file came from; its hash pins the file in every trial."""
+
+    subject: str
+    subject_name: str
+    dtype: str
+    method: Method
+    extraction_prompt: str
+    concepts_hash: str
+    baseline_hash: str | None
+    n_layers: int
+    d_model: int
+
+    @property
+    def digest(self) -> str:
+        """Hash of the recipe. Not of the bytes: the same recipe on another device may differ in the last digit."""
+        return digest(self.model_dump(mode="json", exclude={"subject_name"}))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorSet:
+    """The vectors of many concepts at every layer."""
+
+    directions: Mapping[str, Float[Tensor, "n_layers d_model"]]
+    provenance: Provenance
+
+    def vector(self, concept: str, layer: int) -> ConceptVector:
+        """Return one concept's vector at one layer, strength 1."""
+        name = concept.strip().lower()
+        if name not in self.directions:
+            raise UnknownNameError("concept vector", concept, self.directions)
+        if not 0 <= layer < self.provenance.n_layers:
+            raise LayerError(layer, self.provenance.n_layers, self.provenance.subject_name)
+        return ConceptVector(
+            concept=name,
+            direction=self.directions[name][layer],
+            layer=layer,
+            subject=self.provenance.subject,
+            method=self.provenance.method,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the file in one step: a reader sees the old file or the new one, never half of it."""
+        tensors = {name: rows.to(torch.float32).contiguous() for name, rows in self.directions.items()}
+        metadata = {METADATA_KEY: self.provenance.model_dump_json()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            draft.write_bytes(save(tensors, metadata))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def load_vectors(path: Path) -> VectorSet:
+    """Read a vector file.
+
+    Raises:
+        StimulusError: No such file, not safetensors, or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = (file.metadata() or {}).get(METADATA_KEY)
+            directions = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        provenance = Provenance.model_validate(json.loads(raw)) if raw else None
+    except (OSError, SafetensorError, ValidationError, ValueError) as error:
+        message = f"the vector file {path} cannot be read ({error}); extract it again"
+        raise StimulusError(message) from error
+    if provenance is None:
+        message = f"{path} is a safetensors file, but not one of concept vectors: it has no {METADATA_KEY!r} metadata"
+        raise StimulusError(message)
+    return VectorSet(directions, provenance)
