@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -48,7 +47,7 @@ class ConceptSet(Record):
     words: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _has_members(self) -> Self:
+    def _has_members(self) -> "ConceptSet":
         if not self.members:
             message = "the list holds no concept"
             raise ValueError(message)
@@ -84,7 +83,7 @@ class ConceptSet(Record):
         chosen = sorted(random.Random(seed).sample(range(len(self.members)), n))
         return ConceptSet(title=self.title, source=self.source, concept=tuple(self.members[i] for i in chosen))
 
-    def unique(self) -> Self:
+    def unique(self) -> "ConceptSet":
         """Return the set itself, or raise where a concept stands twice (a baseline may repeat, a grid may not)."""
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
         if repeated:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -157,7 +157,7 @@ class Injector:
                 seen[layer] = seen.get(layer, 0) + 1
         return [(layer, slot) for (layer, _), slot in sorted(slots.items(), key=lambda item: item[0])]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Injector":
         self._depth += 1
         if self._depth == 1:
             for block in self.blocks:

@@ -7,7 +7,7 @@ change a result. Nothing here imports torch.
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -93,7 +93,7 @@ class Plan(Record):
         return depths
 
     @model_validator(mode="after")
-    def _runs_something(self) -> Self:
+    def _runs_something(self) -> "Plan":
         if (self.layers is None) == (self.depths is None):
             message = "give either layers (0-based blocks) or depths (fractions 0 to 1), and not both"
             raise ValueError(message)
@@ -211,7 +211,7 @@ class Trial(Record):
     audit: Audit
 
     @model_validator(mode="after")
-    def _key_fits(self) -> Self:
+    def _key_fits(self) -> "Trial":
         if self.key != self.spec.key:
             message = f"the trial's key {self.key} does not belong to its spec ({self.spec.key})"
             raise ValueError(message)

@@ -9,7 +9,7 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -37,7 +37,7 @@ class Wording(Record):
     turns: tuple[Turn, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _marks_pair_up(self) -> Self:
+    def _marks_pair_up(self) -> "Wording":
         seen: set[tuple[str, str]] = set()
         for slash, name in MARK.findall("".join(turn.text for turn in self.turns)):
             if (slash, name) in seen or (slash and ("", name) not in seen):

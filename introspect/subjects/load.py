@@ -4,6 +4,8 @@ import difflib
 import json
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +53,13 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
     if dtype not in DTYPES:
         raise UnknownNameError("dtype", dtype, DTYPES)
     target = _device(device)
-    folder, weights = _locate(str(name), revision, trust_remote_code)
-    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        model, tokenizer = _load(str(name), folder, {**options, "dtype": DTYPES[dtype], "device_map": device_map})
+    options = {"trust_remote_code": trust_remote_code, "dtype": DTYPES[dtype], "device_map": device_map}
+    with _no_bars():
+        folder, weights = _locate(str(name), revision, trust_remote_code)
+        model, tokenizer = _load(str(name), folder, options)
+        adapter_files: list[Path] = []
         if adapter is not None:
             model, adapter_files = _with_adapter(model, str(adapter))
-        else:
-            adapter_files = []
-    finally:
-        if bars:
-            logging.enable_progress_bar()
     if device_map is None:
         model = model.to(target)  # pyright: ignore[reportArgumentType]
     model.eval()
@@ -80,6 +76,18 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
         revision=revision,
     )
     return LocalSubject(model, chat, identity)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep transformers' own progress bars off; ours says what is going on."""
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _device(device: str) -> torch.device:

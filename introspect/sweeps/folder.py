@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ class RunFolder:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunFolder":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe.{os.getpid()}"

