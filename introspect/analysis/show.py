@@ -3,14 +3,15 @@
 from typing import Any
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from introspect.analysis.verdict import ARM_NAMES, Verdict
+from introspect.analysis.verdict import Verdict
 from introspect.records import Manifest
 
-COLUMNS = {"noticed": "reports noticing", "named": "names concept", "coherent": "coherent", "success": "success"}
+METRICS = ("noticed", "named", "coherent", "success")
 
 
 def print_analysis(
@@ -37,17 +38,18 @@ def print_analysis(
 
 
 def rates(frame: pl.DataFrame, title: str, heads: tuple[str, ...]) -> Table:
-    """Lay a frame of rates out as a table: count of n, share, and the 95 % interval."""
-    table = Table(title=Text(title), title_justify="left", caption="95 % Wilson intervals at the effective sample size")
-    table.add_column("arm")
-    for head in (*heads, "trials", "units"):
-        table.add_column(head, justify="right")
-    for words in COLUMNS.values():
-        table.add_column(words, justify="right")
+    """Lay a frame of rates out as a table that fits eighty columns: shares of all trials with their intervals."""
+    caption = "share of all trials in %, with the 95 % Wilson interval at the effective sample size"
+    table = Table(title=Text(title), caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title_justify = table.caption_justify = "left"
+    metrics = METRICS[:3] if heads else METRICS
+    table.add_column("arm", no_wrap=True)
+    for head in (*heads, "n", "units", *metrics):
+        table.add_column(head, justify="right", no_wrap=True)
     for row in frame.iter_rows(named=True):
         values = [_plain(row[head]) for head in heads]
-        cells = [_cell(row, metric) for metric in COLUMNS]
-        table.add_row(ARM_NAMES[row["arm"]], *values, str(row["n"]), str(row["n_units"]), *cells)
+        cells = [_cell(row, metric) for metric in metrics]
+        table.add_row(row["arm"], *values, str(row["n"]), str(row["n_units"]), *cells)
     return table
 
 
@@ -56,5 +58,5 @@ def _plain(value: object) -> str:
 
 
 def _cell(row: dict[str, Any], metric: str) -> str:
-    share = f"{row[f'{metric}_count']} ({100 * row[f'{metric}_rate']:.0f} %)"
-    return f"{share}  {100 * row[f'{metric}_low']:.0f}–{100 * row[f'{metric}_high']:.0f} %"
+    share, low, high = (100 * row[f"{metric}_{part}"] for part in ("rate", "low", "high"))
+    return f"{share:.0f} [{low:.0f}–{high:.0f}]"

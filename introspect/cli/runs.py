@@ -47,7 +47,7 @@ def run(
         _print_estimate(prepared, estimate(prepared))
         return
     sweep(loaded, folder, max_trials)
-    Console(stderr=True, highlight=False).print(
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
         Text(f"trials in {folder}; next: introspect analyze {folder}, introspect report {folder}")
     )
 

@@ -132,8 +132,10 @@ def _missing(path: Path) -> str:
 def _download(name: str, revision: str | None, trust_remote_code: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.utils import enable_progress_bars
 
     patterns = [*DOWNLOADED, *(["*.py"] if trust_remote_code else [])]
+    enable_progress_bars()  # a download is worth a bar; the one that transformers turned off is this one, too
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except RepositoryNotFoundError as error:
