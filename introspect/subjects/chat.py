@@ -152,7 +152,10 @@ class Chat:
             return set()
         probe = "\ue000"
         turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": probe}]
-        tail = str(self.tokenizer.apply_chat_template(turns, tokenize=False)).partition(probe)[2]
+        try:
+            tail = str(self.tokenizer.apply_chat_template(turns, tokenize=False)).partition(probe)[2]
+        except (JinjaError, ValueError, TypeError):  # a template that takes no such turn says nothing about its end
+            return set()
         first = self.tokenizer(tail, add_special_tokens=False)["input_ids"][:1]  # pyright: ignore
         special = {*self.tokenizer.all_special_ids, *self.tokenizer.added_tokens_decoder}  # pyright: ignore
         return set(first) & special

