@@ -15,6 +15,9 @@ ARM_NAMES = {"concept": "concept vector", "random": "random vector of the same n
 COUNTINGS = (("yes",), ("yes", "unreadable"))
 """Readings that count as noticed: unreadable replies against, then for."""
 
+ENOUGH_READABLE = 0.5
+"""Share of readable replies below which the verdict says that the question was hardly answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -34,7 +37,18 @@ def verdict(frame: pl.DataFrame) -> Verdict:
     noticing = {_exceeds(frame, "noticed", readings) for readings in COUNTINGS}
     naming = _exceeds(frame, "named", ("yes",))
     points += (_gap(frame, "noticed", "reports noticing"), _gap(frame, "named", "names the concept"))
-    return Verdict(_sentence(noticing, naming), points)
+    return Verdict(_sentence(noticing, naming) + _caveat(frame), points)
+
+
+def _caveat(frame: pl.DataFrame) -> str:
+    """Say so where the replies hardly answer the question: a null from them is no proof of absence."""
+    readable = rate_of(frame, "concept", "readable")
+    if readable.rate >= ENOUGH_READABLE:
+        return ""
+    return (
+        f" Only {100 * readable.rate:.0f} % of the replies under the concept vector say whether anything was noticed, "
+        "so this subject can hardly be asked this way."
+    )
 
 
 def _sentence(noticing: set[bool], naming: bool) -> str:

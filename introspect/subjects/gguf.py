@@ -122,7 +122,7 @@ def _counting(advance: Advance) -> Iterator[None]:
             yield tensor
             advance()
 
-    names = vars(modeling_gguf_pytorch_utils)
+    names = modeling_gguf_pytorch_utils.__dict__
     theirs = names.get("tqdm")
     names["tqdm"] = counted
     try:
