@@ -101,12 +101,13 @@ class Plan(Record):
             ("arms", self.arms),
             ("layers or depths", self.layers or self.depths),
             ("strengths", self.strengths),
+            ("concepts", self.concepts),
         ):
             if not values:
                 message = f"the grid is empty: {name} has no value"
                 raise ValueError(message)
-            if len(set(values)) < len(values):
-                message = f"{name} names a value twice"
+            if not isinstance(values, str) and len(set(values)) < len(values):
+                message = f"{name} names a value twice: {', '.join(str(value) for value in values)}"
                 raise ValueError(message)
         return self
 

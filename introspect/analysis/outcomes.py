@@ -7,7 +7,7 @@ coherent, noticed, the concept named, and not before the noticing.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
@@ -35,6 +35,7 @@ SCHEMA = {
 }
 
 
+@runtime_checkable
 class Grader(Protocol):
     """Reads a reply, and nothing else."""
 

@@ -40,7 +40,8 @@ def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     centre = share + z * z / (2 * n)
     spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    # Bounded by the share itself: at 0 and at 1 rounding would put it outside its own interval.
+    return max(0.0, min(share, (centre - spread) / scale)), min(1.0, max(share, (centre + spread) / scale))
 
 
 def effective_size(counts: Sequence[int], sizes: Sequence[int]) -> float:

@@ -5,7 +5,6 @@ Exit codes: 0 done; 2 bad input, with one sentence on standard error and nothing
 
 import sys
 
-import click
 import typer
 from rich.console import Console
 from rich.text import Text
@@ -14,9 +13,12 @@ from introspect.cli.playground import ask, vectors
 from introspect.cli.runs import analyze, figures, report, run
 from introspect.errors import IntrospectError
 
+STOPPED = 130
+
 app = typer.Typer(
     name="introspect",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="When a language model reports on its own internal state, is the report about that state? "
@@ -31,20 +33,16 @@ app.add_typer(vectors)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        code = app(args=arguments, standalone_mode=False)
-    except click.exceptions.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        _say("stopped. What was finished is kept; the same command goes on from there.")
-        sys.exit(130)
+        app(args=arguments)
+    except SystemExit as ended:  # how typer ends, Ctrl-C and wrong options included
+        if ended.code == STOPPED:
+            _say("stopped. What was finished is kept; the same command goes on from there.")
+        raise
     except IntrospectError as error:
         _say(str(error))
-        sys.exit(2)
     except OSError as error:
         _say(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}")
-        sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(2)
 
 
 def _say(sentence: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -43,6 +43,7 @@ class Reply:
         return self.audits[0] if self.audits else CLEAN
 
 
+@runtime_checkable
 class Subject(Protocol):
     """A model in the laboratory."""
 

@@ -1,7 +1,7 @@
 """Is this a good concept vector? Norms, stability over the baseline, neighbours among the concepts, top tokens."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from introspect.records import Record
 from introspect.vectors.extract import Extraction, mean_difference
 
 
+@runtime_checkable
 class Unembedding(Protocol):
     """A subject that can say which tokens a direction points to."""
 

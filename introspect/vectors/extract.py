@@ -8,7 +8,7 @@ differences.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from introspect.stimuli import Stimuli, load_stimuli
 from introspect.vectors.vector import ConceptVector, Provenance, VectorSet
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A subject whose residual stream can be read."""
 

@@ -42,7 +42,7 @@ def write_gguf(path: Path, architecture: str = "qwen2", template: str | None = C
 def _add_tokenizer(writer, template: str | None) -> None:
     import gguf
 
-    tokens = byte_alphabet() + ["Ġt", "Ġa", "he", *SPECIAL]
+    tokens = [*byte_alphabet(), "Ġt", "Ġa", "he", *SPECIAL]
     first_special = len(tokens) - len(SPECIAL)
     writer.add_vocab_size(len(tokens))
     writer.add_tokenizer_model("gpt2")

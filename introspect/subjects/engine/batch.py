@@ -15,10 +15,13 @@ from introspect.spans import PADDING
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Token ids, the attention mask (1 for a token) and absolute positions (``PADDING`` where there is none)."""
+    """Token ids, the attention mask (1 for a token) and absolute positions (``PADDING`` where there is none).
+
+    The mask spans the cache, too: ``total`` is all positions so far, ``position`` the ones computed next.
+    """
 
     ids: Int[Tensor, "row position"]
-    mask: Int[Tensor, "row position"]
+    mask: Int[Tensor, "row total"]
     positions: Int[Tensor, "row position"]
 
     @property

@@ -1,0 +1,30 @@
+"""Every contract is asked of every family; a subject that a test borrowed comes back without a hook on it."""
+
+import pytest
+import tiny
+import witness
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(params=list(tiny.FAMILIES))
+def subject(request):
+    """The session's subject of each family."""
+    yield from _lent(tiny.subject(request.param))
+
+
+@pytest.fixture
+def llama():
+    """The session's Llama, for claims that do not depend on the family."""
+    yield from _lent(tiny.subject("llama"))
+
+
+def _lent(subject):
+    before = witness.n_hooks(subject.model)
+    yield subject
+    assert witness.n_hooks(subject.model) == before == 0

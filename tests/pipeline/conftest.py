@@ -1,0 +1,86 @@
+"""A small real subject on disk, a small plan for it, and the command line in this process."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from gguf_files import write_gguf
+
+PLAN = """
+name = "small"
+question = "Does the subject report the injected thought?"
+subject = "{subject}"
+layers = [1, 2]
+strengths = [1, 4]
+concepts = ["bread", "oceans", "silver"]
+baseline = "baseline.toml"
+wordings = ["plain", "brief"]
+none_samples = 3
+max_new_tokens = 8
+batch_size = 8
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of the tests' own: nothing of the user's is read or written."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def gguf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small instruct model as a file."""
+    return write_gguf(tmp_path_factory.mktemp("models") / "small-instruct.gguf")
+
+
+@pytest.fixture(scope="session")
+def plan_file(tmp_path_factory: pytest.TempPathFactory, gguf_file: Path) -> Path:
+    """A plan of 54 trials, beside the baseline list that it names."""
+    folder = tmp_path_factory.mktemp("plans")
+    (folder / "baseline.toml").write_text('words = ["tables", "rivers", "clouds", "letters"]')
+    plan = folder / "plan.toml"
+    plan.write_text(PLAN.format(subject=gguf_file))
+    return plan
+
+
+@pytest.fixture(scope="session")
+def finished_run(plan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole plan's run; to be read, not changed."""
+    import introspect
+
+    return introspect.sweep(plan_file, tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture
+def run_folder(finished_run: Path, tmp_path: Path) -> Path:
+    """A finished run of the test's own."""
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """Run ``introspect`` with arguments, in this process."""
+    from introspect.cli.app import main
+
+    def run(*arguments: object) -> Finished:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Finished(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run

@@ -1,0 +1,227 @@
+"""A trial is data: what is on disk names itself, refuses what does not belong, and reads back equal."""
+
+import hashlib
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from introspect.records import (
+    RUNTIME_FIELDS,
+    Audit,
+    Claim,
+    Evidence,
+    Plan,
+    Prompt,
+    SubjectIdentity,
+    Trial,
+    TrialSpec,
+    VectorRef,
+    canonical_json,
+    digest,
+)
+
+BREAD = VectorRef(family="concept", concept="bread")
+SPEC = {
+    "protocol": "injected_thought", "subject": "f" * 32, "dtype": "float32", "arm": "concept", "wording": "plain",
+    "wording_hash": "w", "vector": BREAD, "vectors_hash": "v", "layer": 3, "strength": 4.0, "span": "trial",
+    "where": "both", "sample": 0, "max_new_tokens": 60, "temperature": 1.0,
+}  # fmt: skip
+OTHER_SPEC = {
+    "protocol": "prefill", "subject": "e" * 32, "dtype": "bfloat16", "arm": "random", "wording": "brief",
+    "wording_hash": "x", "vector": VectorRef(family="concept", concept="dust"), "vectors_hash": "u", "layer": 4,
+    "strength": 4.5, "span": "question", "where": "prompt", "sample": 1, "max_new_tokens": 61, "temperature": 0.0,
+}  # fmt: skip
+PLAN = {"name": "small", "layers": (1, 2), "strengths": (1.0, 2.0)}
+OTHER_PLAN = {
+    "name": "large", "question": "Why?", "protocol": "prefill", "subject": "gpt2", "adapter": "lora", "revision": "r1",
+    "dtype": "float16", "trust_remote_code": True, "arms": ("concept", "none"), "layers": (1, 3),
+    "strengths": (1.0, 3.0), "concepts": ("dust",), "n_concepts": 3, "baseline": "words.csv", "method": "pair_pca",
+    "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "prompt", "samples": 2,
+    "none_samples": 7, "max_new_tokens": 5, "temperature": 0.5, "seed": 9,
+}  # fmt: skip
+AUDIT = {
+    "layer": 3, "prompt_spans": ((2, 4),), "planned_prompt": 2, "planned_generated": 1, "edited_prompt": 2,
+    "edited_generated": 1, "vector_norm": 1.0, "delta_norm": 4.0, "residual_norm": 8.0, "relative_strength": 0.5,
+}  # fmt: skip
+IDENTITY = {
+    "name": "toy", "fingerprint": "f", "format": "chat", "dtype": "float32", "n_layers": 4, "d_model": 8,
+}  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def make_spec(**changes):
+    return TrialSpec(**(SPEC | changes))
+
+
+def make_trial(reply):
+    spec = make_spec()
+    return Trial(
+        key=spec.key, spec=spec, prompt="p", reply=reply, reply_tokens=(1, 2), finish="stop", audit=Audit(**AUDIT)
+    )
+
+
+@pytest.mark.parametrize("field", TrialSpec.model_fields)
+def test_the_key_changes_with_every_field_of_the_trial(field):
+    assert make_spec(**{field: OTHER_SPEC[field]}).key != make_spec().key
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        VectorRef(family="random", concept="bread"),
+        VectorRef(family="concept", concept="dust"),
+        VectorRef(family="concept", concept="bread", draw=1),
+        None,
+    ],
+)
+def test_the_key_changes_with_every_part_of_the_vector(other):
+    assert make_spec(vector=other).key != make_spec().key
+
+
+def test_the_key_of_a_trial_stays_what_stored_runs_know_it_by():
+    assert make_spec().key == "eae282c9eed248ffff5cca5866481432"
+    assert make_spec().seed == 8_642_462_277_404_313_575
+
+
+def test_a_whole_number_and_its_float_are_one_strength():
+    assert make_spec(strength=4).key == make_spec(strength=4.0).key
+
+
+def test_the_seed_is_a_function_of_the_key_alone():
+    spec = make_spec(sample=17)
+    again = TrialSpec.model_validate_json(spec.model_dump_json())
+    by_hand = hashlib.blake2b(spec.key.encode(), digest_size=8, person=b"seed").digest()
+    assert again.seed == spec.seed == int.from_bytes(by_hand, "big")
+
+
+def test_neighbouring_samples_have_unrelated_seeds():
+    seeds = [make_spec(sample=sample).seed for sample in range(500)]
+    assert len(set(seeds)) == 500
+    assert max(seeds).bit_length() == 64
+    flipped = [(a ^ b).bit_count() for a, b in pairwise(seeds)]
+    assert sum(flipped) / len(flipped) == pytest.approx(32, abs=1)
+
+
+def test_a_digest_does_not_depend_on_the_order_of_keys():
+    assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
+    assert digest([2, 3]) != digest([3, 2])
+    assert len(digest({})) == 32
+
+
+@settings(deadline=None)
+@given(JSON)
+def test_the_spelling_that_is_hashed_loses_nothing(value):
+    assert json.loads(canonical_json(value)) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [-float("inf")]])
+def test_what_is_not_a_number_has_no_hash(value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (Plan, PLAN),
+        (TrialSpec, SPEC),
+        (VectorRef, {"family": "concept", "concept": "bread"}),
+        (Audit, AUDIT),
+        (SubjectIdentity, IDENTITY),
+        (Prompt, {"id": "p", "text": "", "format": "chat", "offsets": ()}),
+        (Evidence, {"rule": "r", "start": 0, "stop": 1, "text": "t"}),
+        (Claim, {"grader": "g", "noticed": "yes", "coherent": True}),
+    ],
+)
+def test_a_record_refuses_a_field_it_does_not_know_and_cannot_be_changed(kind, fields):
+    record = kind(**fields)
+    assert kind.model_validate_json(record.model_dump_json()) == record
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        kind(**fields, strenght=1)
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(record, next(iter(fields)), "other")
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf"), -float("inf"), -1.0, -1e-9])
+def test_a_plan_refuses_a_strength_that_is_no_finite_number_of_at_least_zero(strength):
+    with pytest.raises(ValidationError, match=r"finite number|is negative"):
+        Plan(name="p", layers=(1,), strengths=(1.0, strength))
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf"), -float("inf")])
+def test_a_trial_refuses_a_strength_that_is_not_finite(strength):
+    with pytest.raises(ValidationError, match="finite number"):
+        make_spec(strength=strength)
+
+
+def test_strength_zero_is_a_strength():
+    assert Plan(name="p", layers=(1,), strengths=(0.0,)).strengths == (0.0,)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"layers": None}, "either layers .* or depths"),
+        ({"depths": (0.5,)}, "either layers .* or depths"),
+        ({"layers": ()}, "the grid is empty: layers or depths has no value"),
+        ({"layers": None, "depths": ()}, "the grid is empty: layers or depths has no value"),
+        ({"strengths": ()}, "the grid is empty: strengths has no value"),
+        ({"arms": ()}, "the grid is empty: arms has no value"),
+        ({"layers": (2, 1, 2)}, "layers or depths names a value twice"),
+        ({"layers": None, "depths": (0.5, 0.5)}, "layers or depths names a value twice"),
+        ({"strengths": (1, 1.0)}, "strengths names a value twice"),
+        ({"arms": ("none", "none")}, "arms names a value twice"),
+        ({"arms": ("concept", "sham")}, "'concept', 'random' or 'none'"),
+        ({"layers": None, "depths": (0.5, 1.01)}, "depth 1.01 is not a fraction from 0 to 1"),
+        ({"layers": None, "depths": (-0.1,)}, "depth -0.1 is not a fraction from 0 to 1"),
+        ({"samples": 0}, "greater than or equal to 1"),
+        ({"none_samples": 0}, "greater than or equal to 1"),
+        ({"max_new_tokens": 0}, "greater than or equal to 1"),
+        ({"n_concepts": 0}, "greater than or equal to 1"),
+        ({"temperature": -0.1}, "greater than or equal to 0"),
+        ({"seed": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_plan_that_would_run_nothing_or_the_same_twice_is_refused(change, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        Plan(**(PLAN | change))
+
+
+def test_the_ends_of_the_model_are_depths():
+    assert Plan(name="p", depths=(0, 1)).depths == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda:1"}, {"device_map": "auto"}, {"batch_size": 7}])
+def test_where_a_plan_runs_is_not_part_of_what_it_is(change):
+    assert set(change) <= RUNTIME_FIELDS
+    assert Plan(**(PLAN | change)).identity() == Plan(**PLAN).identity()
+
+
+@pytest.mark.parametrize("field", [field for field in Plan.model_fields if field not in RUNTIME_FIELDS])
+def test_everything_else_in_a_plan_is_part_of_what_it_is(field):
+    change = {"layers": None, "depths": (0.5,)} if field == "depths" else {field: OTHER_PLAN[field]}
+    assert Plan(**(PLAN | change)).identity() != Plan(**PLAN).identity()
+
+
+def test_a_trial_under_a_foreign_key_is_refused():
+    trial = make_trial("Yes.")
+    forged = trial.model_dump(mode="json") | {"key": make_spec(sample=1).key}
+    with pytest.raises(ValidationError, match="does not belong to its spec"):
+        Trial.model_validate(forged)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_reply_survives_the_disk_on_one_line(reply):
+    trial = make_trial(reply)
+    line = trial.model_dump_json().encode()
+    assert line.splitlines() == [line]
+    assert Trial.model_validate_json(line) == trial
