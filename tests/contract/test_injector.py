@@ -156,7 +156,7 @@ def meddled(subject, change, strength: float = 1.0) -> tuple[str, int]:
             run(subject, request.prompt.ids, [injector])
         finally:
             handle.remove()
-        with pytest.raises(AuditError, match="^the injection at layer 1 is not the planned one") as complaint:
+        with pytest.raises(AuditError, match=r"^the injection at layer 1 is not the planned one") as complaint:
             injector.audits([1])
     return str(complaint.value), stop - start
 

@@ -1,7 +1,7 @@
 """A small real subject on disk, a small plan for it, and the command line in this process."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,17 @@ class Finished:
     err: str
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder of the tests' own: nothing of the user's is read or written."""
-    folder = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("INTROSPECT_CACHE", str(folder))
-        yield folder
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let every test here use that cache."""
+    monkeypatch.setenv("INTROSPECT_CACHE", str(cache_folder))
+    return cache_folder
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +62,23 @@ def plan_file(tmp_path_factory: pytest.TempPathFactory, gguf_file: Path) -> Path
 
 
 @pytest.fixture(scope="session")
-def finished_run(plan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(plan_file: Path, cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the whole plan's run; to be read, not changed."""
     import introspect
 
-    return introspect.sweep(plan_file, tmp_path_factory.mktemp("runs") / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(cache_folder))
+        return introspect.sweep(plan_file, tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture(scope="session")
+def model_folder(gguf_file: Path, cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model as a folder of safetensors."""
+    from introspect.subjects.gguf import unpacked
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(cache_folder))
+        return Path(shutil.copytree(unpacked(gguf_file), tmp_path_factory.mktemp("folders") / "model"))
 
 
 @pytest.fixture

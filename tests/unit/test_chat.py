@@ -160,7 +160,7 @@ def test_a_template_that_drops_a_turn_is_refused():
         "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}"
     )
     turns = [Turn(role="system", text="Be brief."), *user("Hello")]
-    with pytest.raises(TemplateError, match="it drops or changes the system turn.*move the system text"):
+    with pytest.raises(TemplateError, match=r"it drops or changes the system turn.*move the system text"):
         Chat(silent, "silent").encode(turns)
 
 
@@ -193,11 +193,11 @@ def test_a_transcript_reply_is_cut_where_the_user_would_speak_again(kind):
     chat = chat_of(kind, template=False)
     words = chat.tokenizer
     ids = words("It is bread.\nUser: And", add_special_tokens=False)["input_ids"]
-    whole = words("It is bread.\nUser", add_special_tokens=False)["input_ids"]
+    noticed = [n for n in range(1, len(ids) + 1) if chat.stopped(ids[:n])]
+    complete = [n for n in range(1, len(ids) + 1) if "\nUser:" in words.decode(ids[:n])]
     assert TRANSCRIPT_STOP == "\nUser:"
     assert chat.decode(ids) == "It is bread."
-    assert chat.stopped(ids)
-    assert not chat.stopped(whole)
+    assert noticed[0] == complete[0]
     assert chat.end_of_turn() == set()
 
 

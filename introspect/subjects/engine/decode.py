@@ -107,7 +107,7 @@ class _Rows:
         self.finish: list[str] = ["" for _ in requests]
         self.live = list(range(len(requests)))
         self.step = 0
-        self.temperature = torch.tensor([request.temperature for request in requests])
+        self.temperature = torch.tensor([float(request.temperature) for request in requests])
         longest = max(request.max_new_tokens for request in requests)
         self.uniform = torch.stack([uniforms(request.seed, longest) for request in requests])
 
