@@ -83,9 +83,14 @@ def analyze(run: Run | str | Path, grader: Grader | None = None) -> Analysis:
         outcomes=frame,
         rows=rate_table(frame, ("arm", "layer", "strength")),
         pooled=rate_table(frame, ("arm",)).with_columns(no_cell),
-        per_concept=rate_table(frame.filter(pl.col("concept").is_not_null()), ("arm", "concept")),
+        per_concept=rate_table(_trials_as_units(frame), ("arm", "concept")),
         verdict=verdict(frame),
     )
+
+
+def _trials_as_units(frame: pl.DataFrame) -> pl.DataFrame:
+    """Within one concept there are no concepts to sample: its trials are the units."""
+    return frame.filter(pl.col("concept").is_not_null()).with_columns(pl.col("key").alias("unit"))
 
 
 def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
