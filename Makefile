@@ -23,6 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -c "$$FETCH_PIP"
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	@echo 'Installing about 200 packages: two to four minutes, most of it torch.'
 	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(EMBEDDED)
 	@touch $@
