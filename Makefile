@@ -20,7 +20,8 @@ setup: $(STAMP)  ## create .venv; TORCH_INDEX=URL takes torch from that index
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv || $(PYTHON) -m venv --clear --without-pip .venv
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -c "$$FETCH_PIP"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| { echo 'No ensurepip here: taking pip from PyPI instead.'; $(BIN)/python -c "$$FETCH_PIP"; }
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
 	@echo 'Installing about 200 packages: two to four minutes, most of it torch.'
@@ -57,9 +58,10 @@ clean:  ## remove what tools left behind; runs and .venv stay
 
 # Debian without python3-venv has no ensurepip: then pip's own wheel is taken from PyPI and installs itself.
 define FETCH_PIP
-import json, os, runpy, sys, tempfile, urllib.request
-found = json.load(urllib.request.urlopen("https://pypi.org/pypi/pip/json"))
-url = next(file["url"] for file in found["urls"] if file["filename"].endswith(".whl"))
+import json, os, runpy, sys, tempfile, urllib.parse, urllib.request
+page = "https://pypi.org/pypi/pip/json"
+found = json.load(urllib.request.urlopen(page))
+url = next(urllib.parse.urljoin(page, file["url"]) for file in found["urls"] if file["filename"].endswith(".whl"))
 wheel = os.path.join(tempfile.mkdtemp(), url.rsplit("/", 1)[1])
 urllib.request.urlretrieve(url, wheel)
 sys.path.insert(0, wheel)
