@@ -7,15 +7,19 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
 from introspect.errors import SubjectError
+from introspect.progress import silent, track
 
 HUB_BLOB = re.compile(r"[0-9a-f]{64}")
 CHUNK = 1 << 22
+WORTH_A_BAR = 1 << 31
+"""Bytes of weights from which reading them takes long enough to show progress."""
 
 
 def cache_folder() -> Path:
@@ -77,10 +81,12 @@ def file_hash(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    total = hashlib.sha256()
-    with path.open("rb") as file:
+    total, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file, ExitStack() as stack:
+        shown = stack.enter_context(track(f"hashing {path.name}", -(-size // CHUNK))) if size > WORTH_A_BAR else silent
         while chunk := file.read(CHUNK):
             total.update(chunk)
+            shown()
     return total.hexdigest()
 
 

@@ -15,6 +15,7 @@ from transformers.utils import logging
 
 from introspect.errors import SubjectError, UnknownNameError
 from introspect.records import SubjectIdentity
+from introspect.subjects.cache import WORTH_A_BAR
 from introspect.subjects.chat import Chat
 from introspect.subjects.fingerprint import fingerprint
 from introspect.subjects.gguf import EMBEDDED, embedded_gguf, is_gguf, unpacked
@@ -22,6 +23,8 @@ from introspect.subjects.local import LocalSubject
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+TWICE = ["consolidated*.safetensors", "original/*", "onnx/*"]
+"""The same weights in another layout, which some repositories hold beside those that transformers reads."""
 DTYPES = {"auto": "auto", "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -54,8 +57,8 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
         raise UnknownNameError("dtype", dtype, DTYPES)
     target = _device(device)
     options = {"trust_remote_code": trust_remote_code, "dtype": DTYPES[dtype], "device_map": device_map}
-    with _no_bars():
-        folder, weights = _locate(str(name), revision, trust_remote_code)
+    folder, weights = _locate(str(name), revision, trust_remote_code)
+    with _no_bars(sum(file.stat().st_size for file in weights)):
         model, tokenizer = _load(str(name), folder, options)
         adapter_files: list[Path] = []
         if adapter is not None:
@@ -79,10 +82,11 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep transformers' own progress bars off; ours says what is going on."""
+def _no_bars(n_bytes: int) -> Iterator[None]:
+    """Keep transformers' progress bars off while a model is read that takes no time worth a bar."""
     bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    if n_bytes < WORTH_A_BAR:
+        logging.disable_progress_bar()
     try:
         yield
     finally:
@@ -137,7 +141,7 @@ def _download(name: str, revision: str | None, trust_remote_code: bool) -> Path:
     patterns = [*DOWNLOADED, *(["*.py"] if trust_remote_code else [])]
     enable_progress_bars()  # a download is worth a bar; the one that transformers turned off is this one, too
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=TWICE))
     except RepositoryNotFoundError as error:
         message = f"the hub has no model {name!r}, or it is private and no token is set"
         raise SubjectError(message) from error
