@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
+from transformers.utils import logging
 
 from introspect.errors import SubjectError
 from introspect.progress import Advance, track
@@ -86,7 +87,8 @@ def _check_header(path: Path) -> int:
 def _unpack(path: Path, draft: Path, n_tensors: int) -> None:
     with track(f"unpacking {path.name} (once)", total=n_tensors + len(AFTER_TENSORS)) as advance:
         try:
-            _convert(path, draft, advance)
+            with without_bars():
+                _convert(path, draft, advance)
         except OSError as error:
             if error.errno is not None:
                 raise
@@ -113,6 +115,18 @@ def _convert(path: Path, draft: Path, advance: Advance) -> None:
     twin.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     advance(1)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep transformers' own progress bars off where ours tells, or where there is no time worth a bar."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextmanager

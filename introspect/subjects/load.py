@@ -4,21 +4,19 @@ import difflib
 import json
 import re
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from introspect.errors import SubjectError, UnknownNameError
 from introspect.records import SubjectIdentity
 from introspect.subjects.cache import WORTH_A_BAR
 from introspect.subjects.chat import Chat
 from introspect.subjects.fingerprint import fingerprint
-from introspect.subjects.gguf import EMBEDDED, embedded_gguf, is_gguf, unpacked
+from introspect.subjects.gguf import EMBEDDED, embedded_gguf, is_gguf, unpacked, without_bars
 from introspect.subjects.local import LocalSubject
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -58,7 +56,8 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
     target = _device(device)
     options = {"trust_remote_code": trust_remote_code, "dtype": DTYPES[dtype], "device_map": device_map}
     folder, weights = _locate(str(name), revision, trust_remote_code)
-    with _no_bars(sum(file.stat().st_size for file in weights)):
+    worth_a_bar = sum(file.stat().st_size for file in weights) >= WORTH_A_BAR
+    with nullcontext() if worth_a_bar else without_bars():
         model, tokenizer = _load(str(name), folder, options)
         adapter_files: list[Path] = []
         if adapter is not None:
@@ -79,19 +78,6 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
         revision=revision,
     )
     return LocalSubject(model, chat, identity)
-
-
-@contextmanager
-def _no_bars(n_bytes: int) -> Iterator[None]:
-    """Keep transformers' progress bars off while a model is read that takes no time worth a bar."""
-    bars = logging.is_progress_bar_enabled()
-    if n_bytes < WORTH_A_BAR:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _device(device: str) -> torch.device:
