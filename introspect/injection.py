@@ -9,9 +9,8 @@ Source of the method: Lindsey (2025), experiment 1 and appendix: the raw vector 
 the block that the vector was read from, from a stated token on, sampled tokens included.
 """
 
-import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -21,14 +20,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from introspect.errors import AuditError, LayerError, ShapeError
+from introspect.audit import MEASURES, audited
+from introspect.errors import LayerError, ShapeError
 from introspect.records import Audit
 from introspect.spans import Span, span_bounds, span_mask
 from introspect.vectors.vector import ConceptVector
-
-MEASURES = ("prompt", "generated", "stray", "delta", "residual", "error")
-"""Summed for every injection: positions changed in the prompt, in the reply and outside the span; and, over the span,
-the norms of the change, of the residual stream before it, and of the change's deviation from the plan."""
 
 _active: "weakref.WeakKeyDictionary[nn.Module, int]" = weakref.WeakKeyDictionary()
 
@@ -59,70 +55,102 @@ def is_active(blocks: Sequence[nn.Module]) -> bool:
     return any(_active.get(block, 0) for block in blocks)
 
 
-class _Site:
-    """The injections of some rows at one layer, at most one a row, and what was measured of them.
+class _Entry:
+    """One injection of one row, and the sums of what was measured of it, in the order of ``MEASURES``."""
 
-    ``rows``, ``alive``, ``bounds`` and ``n_prompt`` stay on the CPU, where positions are known; the vectors go to the
-    layer's device with its first forward pass, since with several GPUs every layer has its own.
+    __slots__ = ("eps", "injection", "sums")
+
+    def __init__(self, injection: Injection) -> None:
+        self.injection = injection
+        self.sums = [0.0] * len(MEASURES)
+        self.eps = 0.0
+
+
+class _Site:
+    """The injections of some rows at one layer, at most one a row, as one forward pass sees them.
+
+    ``rows``, ``bounds`` and ``n_prompt`` stay on the CPU, where positions are known; the vectors go to the layer's
+    device with its first forward pass, since with several GPUs every layer has its own.
     """
 
-    def __init__(self, layer: int, rows: Sequence[int], injections: Sequence[Injection]) -> None:
-        self.layer = layer
-        self.injections = list(injections)
+    def __init__(self, rows: Sequence[int], entries: Sequence[_Entry]) -> None:
+        self.entries = list(entries)
         self.rows = torch.tensor(rows)
-        self.alive = torch.arange(len(rows))
-        self.bounds = span_bounds([injection.span for injection in injections])
-        self.n_prompt = torch.tensor([injection.span.prompt_length for injection in injections])
-        self.deltas = torch.stack([injection.vector.delta for injection in injections])
-        self.sums = torch.zeros(len(rows), len(MEASURES))
-        self.eps = 0.0
-        self.pending: tuple[Tensor, Tensor, Tensor] | None = None
+        spans = [entry.injection.span for entry in entries]
+        self.bounds = span_bounds(spans)
+        self.n_prompt = torch.tensor([span.prompt_length for span in spans])
+        self.generated = torch.tensor([span.generated for span in spans])
+        self.deltas = torch.stack([entry.injection.vector.delta for entry in entries])
+        self.device_rows = self.rows
+        self.mask = self.in_prompt = torch.zeros(0)
+        self.everywhere = False
+        self.seen: tuple[Tensor, Tensor] | None = None
+        self.sums: Tensor | None = None
 
-    def select(self, keep: Int[Tensor, " kept"]) -> None:
-        """Follow a batch that drops finished rows: ``keep`` are the old row indices in their new order."""
-        new_row = {int(old): new for new, old in enumerate(keep)}
-        here = torch.tensor([i for i, row in enumerate(self.rows.tolist()) if row in new_row], dtype=torch.long)
-        self.rows = torch.tensor([new_row[row] for row in self.rows[here].tolist()], dtype=torch.long)
-        self.alive, self.bounds, self.n_prompt = self.alive[here], self.bounds[here], self.n_prompt[here]
-        self.deltas = self.deltas[here.to(self.deltas.device)]
-
-    def edit(self, residual: Tensor, positions: Tensor) -> Tensor:
-        """Return the residual stream with this site's vectors added, and remember what it was."""
-        if not len(self.rows):
-            return residual
-        self.deltas, self.sums = self.deltas.to(residual.device), self.sums.to(residual.device)
-        self.eps = torch.finfo(residual.dtype).eps
+    def at(self, positions: Tensor) -> None:
+        """Work out which positions of the next pass lie in which row's span."""
         here = positions[self.rows]
-        mask = span_mask(here, self.bounds)
-        in_prompt = (mask & (here < self.n_prompt[:, None])).to(residual.device)
-        rows, mask = self.rows.to(residual.device), mask.to(residual.device)
-        self.pending = (residual[rows], mask, in_prompt)
-        return residual.index_copy(0, rows, add(self.pending[0], self.deltas, mask))
+        in_prompt = here < self.n_prompt[:, None]
+        if here.shape[1] == 1 and not in_prompt.any():  # a step of decoding: the span's flag says it all
+            self.mask, self.in_prompt = self.generated[:, None], in_prompt
+        else:
+            self.mask = span_mask(here, self.bounds)
+            self.in_prompt = self.mask & in_prompt
+        self.everywhere = bool(self.mask.all())
 
-    def measure(self, after: Tensor) -> None:
-        """Compare what left the block with what entered the edit, position by position, in float32."""
-        if self.pending is None:
-            return
-        before, mask, in_prompt = self.pending
-        self.pending = None
-        change = after[self.rows.to(after.device)].float() - before.float()
-        size = change.norm(dim=-1)
-        # A delta of zero changes nothing where it acts: there the mask alone says which positions it acted on.
-        still = self.deltas.norm(dim=-1)[:, None] == 0
-        touched = torch.where(still, mask, size > 0)
-        wrong = (change - self.deltas.to(after.dtype).float()[:, None]).norm(dim=-1)
-        columns = (touched & in_prompt, touched & mask & ~in_prompt, touched & ~mask)
-        norms = (size * mask, before.float().norm(dim=-1) * mask, wrong * mask)
-        sums = torch.stack([column.float().sum(dim=1) for column in (*columns, *norms)], dim=1)
-        self.sums[self.alive.to(sums.device)] += sums
+    def edit(self, residual: Tensor) -> Tensor:
+        """Return the residual stream with this site's vectors added, and remember what it was."""
+        if self.deltas.device != residual.device or self.deltas.dtype != residual.dtype:
+            self.deltas = self.deltas.to(residual)
+            self.device_rows = self.rows.to(residual.device)
+        before = residual.index_select(0, self.device_rows)
+        self.seen = (before, before)
+        if self.everywhere:
+            return residual.index_copy(0, self.device_rows, before + self.deltas[:, None])
+        edited = add(before, self.deltas, self.mask.to(residual.device))
+        return residual.index_copy(0, self.device_rows, edited)
+
+    def watch(self, after: Tensor) -> None:
+        """Remember what left the block."""
+        if self.seen is not None:
+            self.seen = (self.seen[0], after.index_select(0, self.device_rows))
+
+    def deal(self) -> None:
+        """Hand what was measured over to the injections it belongs to."""
+        if self.sums is not None:
+            for entry, row in zip(self.entries, self.sums.tolist(), strict=True):
+                entry.sums = [total + value for total, value in zip(entry.sums, row, strict=True)]
+                entry.eps = torch.finfo(self.deltas.dtype).eps
+            self.sums = None
+
+
+def _add_up(sites: Sequence[_Site]) -> None:
+    """Compare, for all sites of a pass on one device, what left the block with what entered the edit, in float32."""
+    before, after = (torch.cat([site.seen[i] for site in sites if site.seen is not None]) for i in (0, 1))
+    deltas = torch.cat([site.deltas for site in sites]).float()
+    mask = torch.cat([site.mask for site in sites]).to(before.device)
+    in_prompt = torch.cat([site.in_prompt for site in sites]).to(before.device)
+    before = before.float()
+    change = after.float() - before
+    size = change.norm(dim=-1)
+    # A delta of zero changes nothing where it acts: there the mask alone says which positions it acted on.
+    still = deltas.norm(dim=-1)[:, None] == 0
+    touched = torch.where(still, mask, size > 0)
+    wrong = (change - deltas[:, None]).norm(dim=-1)
+    columns = (touched & in_prompt, touched & mask & ~in_prompt, touched & ~mask)
+    norms = (size * mask, before.norm(dim=-1) * mask, wrong * mask)
+    sums = torch.stack([column.double().sum(dim=1) for column in (*columns, *norms)], dim=1)
+    for site, part in zip(sites, sums.split([len(site.entries) for site in sites]), strict=True):
+        site.sums = part if site.sums is None else site.sums + part
+        site.seen = None
 
 
 class Injector:
     """Hooks on the blocks of one model that carry the injections of one batch.
 
-    ``rows[i]`` are the injections of batch row ``i``. Entering installs the hooks, leaving removes them, also when
-    the forward pass raised; entering again while inside changes nothing. Different injectors may be nested: then
-    both edits are made.
+    ``rows[i]`` are the injections of batch row ``i``; rows may come, move and go between forward passes. Entering
+    installs the hooks, leaving removes them, also when the forward pass raised; entering again while inside changes
+    nothing. Different injectors may be nested: then both edits are made.
 
     Args:
         blocks: The decoder blocks in order; a layer is an index into them.
@@ -130,42 +158,92 @@ class Injector:
         model: The model's name, for error sentences.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], rows: Sequence[Sequence[Injection]], model: str = "model") -> None:
-        self.blocks = blocks
-        self.n_rows = self.width = len(rows)
-        self.sites: list[_Site] = []
-        self._where: list[list[tuple[_Site, int]]] = [[] for _ in rows]
-        self._positions: Tensor | None = None
-        self._handles: list[RemovableHandle] = []
+    def __init__(
+        self, blocks: Sequence[nn.Module], rows: Sequence[Sequence[Injection]] = (), model: str = "model"
+    ) -> None:
+        self.blocks, self.model = blocks, model
+        self._rows: dict[int, list[_Entry]] = {}
+        self._sites: dict[tuple[int, int], _Site] = {}
+        self._stale: set[tuple[int, int]] = set()
+        self._pass: dict[tuple[int, int], _Site] = {}
+        self._shape: tuple[int, int] | None = None
+        self._handles: dict[tuple[int, int], list[RemovableHandle]] = {}
         self._depth = 0
-        for layer, slot in self._slots(rows, model):
-            site = _Site(layer, [row for row, _ in slot], [injection for _, injection in slot])
-            self.sites.append(site)
-            for index, (row, _) in enumerate(slot):
-                self._where[row].append((site, index))
-
-    def _slots(self, rows: Sequence[Sequence[Injection]], model: str) -> list[tuple[int, list[tuple[int, Injection]]]]:
-        """Group injections by layer, so that each group holds at most one a row."""
-        slots: dict[tuple[int, int], list[tuple[int, Injection]]] = {}
         for row, injections in enumerate(rows):
-            seen: dict[int, int] = {}
-            for injection in injections:
-                layer = injection.vector.layer
-                if not 0 <= layer < len(self.blocks):
-                    raise LayerError(layer, len(self.blocks), model)
-                slots.setdefault((layer, seen.get(layer, 0)), []).append((row, injection))
-                seen[layer] = seen.get(layer, 0) + 1
-        return [(layer, slot) for (layer, _), slot in sorted(slots.items(), key=lambda item: item[0])]
+            self.put(row, injections)
+
+    def put(self, row: int, injections: Sequence[Injection]) -> None:
+        """Let a batch row carry injections.
+
+        Raises:
+            LayerError: The model has no such layer.
+        """
+        for injection in injections:
+            if not 0 <= injection.vector.layer < len(self.blocks):
+                raise LayerError(injection.vector.layer, len(self.blocks), self.model)
+        self._rows[row] = [_Entry(injection) for injection in injections]
+        self._touch(row)
+
+    def move(self, row: int, to: int) -> None:
+        """Follow a row that takes another place in the batch."""
+        self._touch(row)
+        self._rows[to] = self._rows.pop(row)
+        self._touch(to)
+
+    def drop(self, row: int, reply_length: int) -> tuple[Audit, ...]:
+        """Let a row go that is finished; return its audits, one for each injection.
+
+        Args:
+            row: Its place in the batch.
+            reply_length: Tokens in its reply; all but the last were fed back.
+
+        Raises:
+            AuditError: What was measured differs from what was planned.
+        """
+        audits = self._audit(row, reply_length)
+        self._touch(row)
+        del self._rows[row]
+        return audits
+
+    def audits(self, reply_lengths: Sequence[int]) -> list[tuple[Audit, ...]]:
+        """Return the audits of all rows, in order, as ``drop`` does for one."""
+        return [self._audit(row, length) for row, length in enumerate(reply_lengths)]
+
+    def _audit(self, row: int, reply_length: int) -> tuple[Audit, ...]:
+        self._settle()
+        for key, _ in _keyed(self._rows[row]):
+            if key in self._sites:
+                self._sites[key].deal()
+        fed_back = max(0, reply_length - 1)
+        return tuple(
+            audited(entry.injection.vector, entry.injection.span, entry.sums, entry.eps, fed_back)
+            for entry in self._rows[row]
+        )
+
+    def _touch(self, row: int) -> None:
+        """Note which sites a row belongs to: they have to be laid out again."""
+        self._settle()
+        for key, _ in _keyed(self._rows.get(row, ())):
+            self._stale.add(key)
+            if key in self._sites:
+                self._sites.pop(key).deal()
+
+    def _layout(self, rows: Sequence[int], only: Set[tuple[int, int]] | None = None) -> dict[tuple[int, int], _Site]:
+        """Lay out the sites of these rows of the batch, in the order in which a pass has them."""
+        held: dict[tuple[int, int], list[tuple[int, _Entry]]] = {}
+        for line, row in enumerate(rows):
+            for key, entry in _keyed(self._rows.get(row, ())):
+                if only is None or key in only:
+                    held.setdefault(key, []).append((line, entry))
+        return {key: _Site([line for line, _ in of], [entry for _, entry in of]) for key, of in held.items()}
 
     def __enter__(self) -> "Injector":
         self._depth += 1
         if self._depth == 1:
             for block in self.blocks:
                 _active[block] = _active.get(block, 0) + 1
-            for site in self.sites:
-                block = self.blocks[site.layer]
-                self._handles.append(block.register_forward_hook(self._editor(site)))
-                self._handles.append(block.register_forward_hook(_watcher(site)))
+            for key in sorted({key for entries in self._rows.values() for key, _ in _keyed(entries)}):
+                self._install(key)
         return self
 
     def __exit__(
@@ -173,119 +251,83 @@ class Injector:
     ) -> None:
         self._depth -= 1
         if self._depth == 0:
-            for handle in self._handles:
+            for handle in (handle for handles in self._handles.values() for handle in handles):
                 handle.remove()
             self._handles.clear()
             for block in self.blocks:
                 _active[block] -= 1
 
-    def at(self, positions: Int[Tensor, "row position"]) -> None:
-        """Say which absolute positions the next forward pass computes; ``PADDING`` where there is no token."""
-        if positions.shape[0] != self.width:
-            raise ShapeError("positions of the next forward pass", (self.width, "n"), tuple(positions.shape))
-        self._positions = positions.cpu()
+    def _install(self, key: tuple[int, int]) -> None:
+        if key not in self._handles:
+            block = self.blocks[key[0]]
+            self._handles[key] = [
+                block.register_forward_hook(self._editor(key)),
+                block.register_forward_hook(self._watcher(key)),
+            ]
 
-    def select(self, keep: Int[Tensor, " kept"]) -> None:
-        """Follow a batch that goes on with some of its rows only."""
-        if len(keep) == self.width:
-            return
-        self.width = len(keep)
-        for site in self.sites:
-            site.select(keep)
+    def at(self, positions: Int[Tensor, "row position"], rows: Sequence[int] | None = None, idle: int = 0) -> None:
+        """Say which absolute positions the next forward pass computes; ``PADDING`` where there is no token.
 
-    def _editor(self, site: _Site) -> Callable[[nn.Module, Any, Any], Any]:
+        Args:
+            positions: One line for each row of the pass.
+            rows: Which rows of the batch the lines are, where they are not all of them in order.
+            idle: So many lines at the end are no rows of the batch; nothing is added there.
+        """
+        self._settle()
+        n_rows = 1 + max(self._rows, default=-1) if rows is None else len(rows)
+        if positions.shape[0] != n_rows + idle:
+            raise ShapeError("positions of the next forward pass", (n_rows + idle, "n"), tuple(positions.shape))
+        if rows is None and self._stale:
+            self._sites |= self._layout(range(n_rows), self._stale)
+            self._stale = set()
+        positions = positions.cpu()
+        self._shape = (int(positions.shape[0]), int(positions.shape[1]))
+        self._pass = dict(self._sites) if rows is None else self._layout(rows)
+        for key, site in sorted(self._pass.items(), key=lambda item: item[0]):
+            site.at(positions)
+            if self._depth:
+                self._install(key)
+
+    def _settle(self) -> None:
+        """Add up what the last pass measured, for each device at once."""
+        by_device: dict[torch.device, list[_Site]] = {}
+        for site in self._pass.values():
+            if site.seen is not None:
+                by_device.setdefault(site.deltas.device, []).append(site)
+        for sites in by_device.values():
+            _add_up(sites)
+        for key, site in self._pass.items():
+            if self._sites.get(key) is not site:  # laid out for that pass alone
+                site.deal()
+        self._pass = {}
+
+    def _editor(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], Any]:
         def edit(module: nn.Module, args: object, output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
             residual = output[0] if isinstance(output, tuple) else output
-            positions = self._positions
-            if positions is None or tuple(positions.shape) != tuple(residual.shape[:2]):
-                given = None if positions is None else tuple(positions.shape)
-                raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), given)
-            edited = site.edit(residual, positions)
+            if self._shape != tuple(residual.shape[:2]):
+                raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), self._shape)
+            site = self._pass.get(key)
+            if site is None:
+                return output
+            if site.seen is not None:  # the block ran twice on one announcement; the audit will count both
+                _add_up([site])
+            edited = site.edit(residual)
             return (edited, *output[1:]) if isinstance(output, tuple) else edited
 
         return edit
 
-    def audits(self, reply_lengths: Sequence[int]) -> list[tuple[Audit, ...]]:
-        """Return every row's audits, one for each of its injections.
+    def _watcher(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], None]:
+        def watch(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks return what they like
+            if key in self._pass:
+                self._pass[key].watch(output[0] if isinstance(output, tuple) else output)
 
-        Args:
-            reply_lengths: Tokens in each row's reply; all but the last were fed back.
-
-        Raises:
-            AuditError: What was measured differs from what was planned.
-        """
-        measured = {id(site): site.sums.cpu().tolist() for site in self.sites}
-        return [
-            tuple(
-                _audit(site, index, measured[id(site)][index], fed_back=max(0, reply_lengths[row] - 1))
-                for site, index in self._where[row]
-            )
-            for row in range(self.n_rows)
-        ]
+        return watch
 
 
-def _watcher(site: _Site) -> Callable[[nn.Module, Any, Any], None]:
-    def watch(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks return what they like
-        site.measure(output[0] if isinstance(output, tuple) else output)
-
-    return watch
-
-
-def _audit(site: _Site, index: int, sums: Sequence[float], fed_back: int) -> Audit:
-    measured = dict(zip(MEASURES, sums, strict=True))
-    injection = site.injections[index]
-    span, vector = injection.span, injection.vector
-    edited = measured["prompt"] + measured["generated"]
-    n = max(edited, 1.0)
-    audit = Audit(
-        layer=vector.layer,
-        prompt_spans=span.prompt,
-        planned_prompt=span.n_prompt,
-        planned_generated=fed_back if span.generated else 0,
-        edited_prompt=round(measured["prompt"]),
-        edited_generated=round(measured["generated"]),
-        vector_norm=vector.norm,
-        delta_norm=measured["delta"] / n,
-        residual_norm=measured["residual"] / n,
-        relative_strength=measured["delta"] / measured["residual"] if measured["residual"] else 0.0,
-    )
-    # The sum is rounded to the residual's own precision, half a unit in the last place of every component.
-    tolerance = 2 * site.eps * (audit.residual_norm + float(vector.delta.norm()))
-    _verify(audit, measured["stray"], measured["error"] / n, tolerance)
-    return audit
-
-
-def _verify(audit: Audit, stray: float, error: float, tolerance: float) -> None:
-    """Refuse a trial whose injection is not the planned one."""
-    problems = [
-        f"{name}: planned {planned} positions, edited {edited}"
-        for name, planned, edited in (
-            ("prompt", audit.planned_prompt, audit.edited_prompt),
-            ("reply", audit.planned_generated, audit.edited_generated),
-        )
-        if planned != edited
-    ]
-    if stray:
-        problems.append(f"{stray:.0f} positions outside the span changed")
-    if not (math.isfinite(error) and error <= tolerance):
-        problems.append(
-            f"the change is off by {error:.3g} (tolerance {tolerance:.3g}, its norm {audit.delta_norm:.3g})"
-        )
-    if problems:
-        message = f"the injection at layer {audit.layer} is not the planned one ({'; '.join(problems)})"
-        raise AuditError(message)
-
-
-CLEAN = Audit(
-    layer=None,
-    prompt_spans=(),
-    planned_prompt=0,
-    planned_generated=0,
-    edited_prompt=0,
-    edited_generated=0,
-    vector_norm=0.0,
-    delta_norm=0.0,
-    residual_norm=0.0,
-    relative_strength=0.0,
-)
-"""The audit of a trial without injection."""
+def _keyed(entries: Sequence[_Entry]) -> Iterator[tuple[tuple[int, int], _Entry]]:
+    """Name the site of each of a row's injections: its layer, and how many of the row's come before it there."""
+    seen: dict[int, int] = {}
+    for entry in entries:
+        layer = entry.injection.vector.layer
+        yield (layer, seen.get(layer, 0)), entry
+        seen[layer] = seen.get(layer, 0) + 1

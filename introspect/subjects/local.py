@@ -1,7 +1,7 @@
 """A subject in this process: the plain Hugging Face module, its tokenizer, and the engine."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from introspect.records import SubjectIdentity, Where
 from introspect.subjects.blocks import decoder_blocks
 from introspect.subjects.chat import Chat, Encoded
 from introspect.subjects.engine.batch import left_pad
-from introspect.subjects.engine.decode import Decoder
+from introspect.subjects.engine.engine import Engine
 from introspect.subjects.subject import Reply, Request
 from introspect.vectors.vector import ConceptVector
 
@@ -29,12 +29,19 @@ class LocalSubject:
         model: A Hugging Face causal language model in evaluation mode, wherever its layers are.
         chat: Its tokenizer.
         identity: What goes into every record.
+        way: How the engine runs it; ``auto`` shares prefixes where the model gives the same logits so.
     """
 
-    def __init__(self, model: PreTrainedModel, chat: Chat, identity: SubjectIdentity) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        chat: Chat,
+        identity: SubjectIdentity,
+        way: Literal["auto", "full prefill"] = "auto",
+    ) -> None:
         self.model, self.chat, self.identity = model, chat, identity
         self.blocks = decoder_blocks(model)
-        self._decoder = Decoder(model, self.blocks, chat, _stop_tokens(model, chat), identity.name)
+        self.engine = Engine(model, self.blocks, chat, _stop_tokens(model, chat), identity.name, way)
 
     @property
     def n_layers(self) -> int:
@@ -63,7 +70,7 @@ class LocalSubject:
         for index in order:
             fits = groups and len(groups[-1]) < READ_BATCH
             same = groups and len(encoded[groups[-1][0]].ids) == len(encoded[index].ids)
-            if fits and (self._decoder.takes_positions or same):
+            if fits and (self.engine.full.takes_positions or same):
                 groups[-1].append(index)
             else:
                 groups.append([index])
@@ -81,7 +88,7 @@ class LocalSubject:
 
         handles = [block.register_forward_hook(keep(layer)) for layer, block in enumerate(self.blocks)]
         try:
-            self._decoder.forward(left_pad([row.ids for row in rows], self._decoder.filler), None)
+            self.engine.full.forward(left_pad([row.ids for row in rows], self.engine.full.filler), None)
         finally:
             for handle in handles:
                 handle.remove()
@@ -108,7 +115,7 @@ class LocalSubject:
                     f"context of {self.identity.name}, {limit} tokens"
                 )
                 raise SubjectError(message)
-        return self._decoder.generate(requests)
+        return self.engine.generate(requests)
 
     def ask(
         self,
@@ -148,8 +155,8 @@ class LocalSubject:
         return 2 * config.num_hidden_layers * n_key_value * width * self.model.dtype.itemsize
 
 
-def _stop_tokens(model: PreTrainedModel, chat: Chat) -> set[int]:
+def _stop_tokens(model: PreTrainedModel, chat: Chat) -> frozenset[int]:
     """Collect every token that ends a reply: the model's, the tokenizer's, and the template's end of turn."""
     eos: Any = getattr(model.generation_config, "eos_token_id", None)
     found = [*(eos if isinstance(eos, list) else [eos]), chat.tokenizer.eos_token_id, *chat.end_of_turn()]
-    return {int(token) for token in found if token is not None}
+    return frozenset(int(token) for token in found if token is not None)

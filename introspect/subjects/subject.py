@@ -7,7 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from introspect.injection import CLEAN, Injection
+from introspect.audit import CLEAN
+from introspect.injection import Injection
 from introspect.progress import Advance, silent
 from introspect.records import Audit, SubjectIdentity
 from introspect.subjects.chat import Chat, Encoded

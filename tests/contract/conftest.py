@@ -4,6 +4,9 @@ import pytest
 import tiny
 import witness
 
+PADDED = ["llama", "gpt2", "gpt_neox", "qwen3", "gemma2", "gemma3_text", "mistral"]
+"""Families that the slower path is tested on; all of them are carried by shared prefixes."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
@@ -16,6 +19,12 @@ def _own_cache(tmp_path_factory):
 def subject(request):
     """The session's subject of each family."""
     yield from _lent(tiny.subject(request.param))
+
+
+@pytest.fixture(params=PADDED)
+def padded(request):
+    """The same subjects on the slower path, where all rows of a batch stand side by side from the first pass on."""
+    yield from _lent(tiny.subject(request.param, way="full prefill"))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from introspect.stimuli import Turn
 from introspect.subjects.chat import TRANSCRIPT_STOP
 from introspect.subjects.subject import Request
 
-CLOSE = {"atol": 1e-4, "rtol": 0.0}
+CLOSE = {"atol": 2e-4, "rtol": 0.0}
 
 
 def test_reading_equals_the_hidden_states_of_every_prompt_alone(subject):
@@ -27,7 +27,8 @@ def test_reading_equals_the_hidden_states_of_every_prompt_alone(subject):
         ids = torch.tensor([subject.chat.ask(prompt).ids])
         with torch.inference_mode():
             states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
-            torch.testing.assert_close(row[:-1], torch.stack(states[1:-1])[:, 0, -1], **CLOSE)
+            outputs = states[0 if model.config.model_type == "mamba2" else 1 :][: tiny.N_LAYERS - 1]  # 1: the embedding
+            torch.testing.assert_close(row[:-1], torch.stack(outputs)[:, 0, -1], **CLOSE)
             # The last entry is taken behind the final norm; layer 3 is what goes into it.
             torch.testing.assert_close(final_norm(row[-1]), states[-1][0, -1], **CLOSE)
 
@@ -55,26 +56,26 @@ def requests_of(subject, **options):
 
 def test_greedy_replies_under_injection_equal_those_of_the_plain_model(subject):
     requests = requests_of(subject)
-    with witness.last_logits(subject.model) as steps:
+    with witness.taken(subject) as logits:
         replies = subject.generate(requests)
     assert len({reply.tokens for reply in replies}) >= 4  # two rows share a prompt; injected or not, they may agree
     for row, (request, reply) in enumerate(zip(requests, replies, strict=True)):
         assert reply.tokens == witness.greedy(subject.model, request)
-        logits = torch.stack([step[row] for step in steps])
-        torch.testing.assert_close(logits, witness.one_pass(subject.model, request, reply.tokens), **CLOSE)
+        expected = witness.one_pass(subject.model, request, reply.tokens)
+        torch.testing.assert_close(torch.stack(logits[row]), expected, **CLOSE)
 
 
 def test_prefill_then_decode_equals_one_pass_over_prompt_and_reply(subject):
     requests = requests_of(subject, temperature=1.0, seed=3, max_new_tokens=12)
     for request in requests:
-        with witness.last_logits(subject.model) as steps:
+        with witness.taken(subject) as logits:
             (reply,) = subject.generate([request])
-        fed = [*reply.tokens, 0][: len(steps)]  # a stop token was sampled, but is cut from the reply
-        logits = torch.cat(steps)
-        torch.testing.assert_close(logits, witness.one_pass(subject.model, request, fed), **CLOSE)
+        fed = [*reply.tokens, 0][: len(logits[0])]  # a stop token was sampled, but is cut from the reply
+        torch.testing.assert_close(torch.stack(logits[0]), witness.one_pass(subject.model, request, fed), **CLOSE)
 
 
-def test_a_prompt_with_its_reply_must_fit_the_context(subject):
+def test_a_prompt_with_its_reply_must_fit_the_context(padded):
+    subject = padded
     fitting = tiny.request(subject, tiny.MARKED[1])
     n_prompt = len(fitting.prompt.ids)
     too_long = Request(fitting.prompt, (), max_new_tokens=tiny.N_CONTEXT - n_prompt + 1)
@@ -95,18 +96,6 @@ def test_a_reply_may_fill_the_context_to_the_last_token(llama):
     assert reply.finish == "length"
 
 
-def told(subject, ids):
-    """Make the model say these tokens, whatever it would say; returns the hook's handle."""
-    steps = iter(ids)
-
-    def hook(module, args, out):
-        out = out.clone()
-        out[:, -1, next(steps)] = 1e4
-        return out
-
-    return subject.model.get_output_embeddings().register_forward_hook(hook)
-
-
 @pytest.mark.parametrize(
     ("family", "token"), [("llama", "<|eot|>"), ("gemma3_text", "<end_of_turn>"), ("gpt2", "<|im_end|>")]
 )
@@ -114,11 +103,8 @@ def test_a_reply_ends_at_the_end_of_turn_of_the_template(family, token):
     subject = tiny.subject(family)
     words = subject.chat.tokenizer
     ids = [*words("Yes, bread.", add_special_tokens=False)["input_ids"], words.convert_tokens_to_ids(token)]
-    handle = told(subject, ids)
-    try:
+    with witness.told(subject, ids):
         (reply,) = subject.generate([tiny.request(subject, tiny.MARKED[1], tiny.vector(subject, 1), max_new_tokens=20)])
-    finally:
-        handle.remove()
     assert reply.finish == "stop"
     assert reply.text == "Yes, bread."
     assert reply.tokens == tuple(ids[:-1])
@@ -128,11 +114,8 @@ def test_a_reply_ends_at_the_end_of_turn_of_the_template(family, token):
 def test_the_tokenizers_end_token_ends_a_reply_that_the_template_does_not(llama):
     end = llama.chat.tokenizer.eos_token_id
     assert end not in llama.chat.end_of_turn()
-    handle = told(llama, [50, end])
-    try:
+    with witness.told(llama, [50, end]):
         (reply,) = llama.generate([tiny.request(llama)])
-    finally:
-        handle.remove()
     assert (reply.finish, reply.tokens) == ("stop", (50,))
 
 
@@ -141,11 +124,8 @@ def test_a_base_models_reply_ends_where_it_writes_the_users_next_turn(family):
     subject = tiny.load(family, template=False)
     assert subject.identity.format == subject.chat.format == "transcript"
     said = subject.chat.tokenizer(f"Yes, bread.{TRANSCRIPT_STOP} And now?", add_special_tokens=False)["input_ids"]
-    handle = told(subject, said)
-    try:
+    with witness.told(subject, said):
         (reply,) = subject.generate([tiny.request(subject, max_new_tokens=len(said))])
-    finally:
-        handle.remove()
     assert reply.finish == "stop"
     assert reply.text == "Yes, bread."
     assert len(reply.tokens) < len(said)

@@ -1,4 +1,7 @@
-"""What an injection does to the residual stream, measured by hooks of our own."""
+"""What an injection does to the residual stream, measured by hooks of our own.
+
+All rows of a batch stand side by side here, as they do on the slower path; test_shared_prefix.py asks the same of rows
+that share their prefix."""
 
 import copy
 
@@ -11,6 +14,11 @@ from torch import nn
 from introspect.errors import LayerError, VectorMismatchError
 from introspect.records import Audit
 from introspect.subjects.local import LocalSubject
+
+
+@pytest.fixture
+def subject(padded):
+    return padded
 
 
 def mixed(subject, **options):
@@ -126,7 +134,7 @@ def test_blocks_that_return_a_tuple_are_edited_like_those_that_return_a_tensor(s
         stack[index] = Tupled(block)
     norm = model.get_submodule(witness.FINAL_NORM[path])
     norm.register_forward_pre_hook(lambda module, args: (witness.hidden(args[0]), *args[1:]))
-    twin = LocalSubject(model, subject.chat, subject.identity)
+    twin = LocalSubject(model, subject.chat, subject.identity, "full prefill")
     with witness.taps(model) as taps:
         replies = twin.generate(requests)
     assert [reply.tokens for reply in replies] == [reply.tokens for reply in expected]
@@ -172,7 +180,7 @@ def measured(requests, row, injection, tap) -> Audit:
 
 @pytest.mark.parametrize("family", ["llama", "gemma3_text"])
 def test_a_bfloat16_residual_stream_is_edited_in_bfloat16_and_passes_the_audit(family):
-    subject = tiny.subject(family, "bfloat16")
+    subject = tiny.subject(family, "bfloat16", way="full prefill")
     requests = mixed(subject)
     with witness.taps(subject.model) as taps:
         replies = subject.generate(requests)

@@ -16,37 +16,30 @@ from introspect.stimuli import Stimuli
 from introspect.vectors.extract import concept_vector, extract
 
 
-def edited_columns(tap, row: int = 0) -> list[list[int]]:
-    """For every forward pass, the columns at which the stream left the layer changed."""
-    passes = zip(tap.before, tap.after, strict=True)
-    return [(before != after)[row].any(dim=-1).nonzero().flatten().tolist() for before, after in passes]
-
-
 def test_1_the_injection_goes_on_in_every_decoding_step_under_a_cache(subject):
     request = tiny.request(subject, tiny.MARKED[0], tiny.vector(subject, 2), max_new_tokens=10)
-    with witness.Tap(subject.model, 2) as tap:
+    with witness.Followed(subject) as followed:
         (reply,) = subject.generate([request])
-    prefill, *decode = edited_columns(tap)
-    assert [step.shape[1] for step in tap.after[1:]] == [1] * 9
-    assert decode == [[0]] * 9
+    start, n_prompt = request.prompt.tokens_of("trial")[0], len(request.prompt.ids)
+    assert followed.edited(2) == list(range(start, n_prompt + 9))
     assert reply.audit.edited_generated == 9
-    assert reply.audit.edited_prompt == len(prefill) > 0
+    assert reply.audit.edited_prompt == n_prompt - start > 0
 
 
 @pytest.mark.parametrize("survivor", ["neither", "measurement"])
 def test_1_a_hook_that_falls_off_after_the_prompt_fails_the_trial(subject, survivor):
     request = tiny.request(subject, tiny.MARKED[0], tiny.vector(subject, 2))
     block = tiny.blocks(subject.model)[2]
-    passes = []
+    fallen = []
 
-    def fall_off(module, args):
-        passes.append(1)
-        if len(passes) == 2:
+    def fall_off(module, args, options):
+        if options["input_ids"].shape[1] == 1 and not fallen:
+            fallen.append(True)
             edit, watch = list(block._forward_hooks)
             for key in (edit,) if survivor == "measurement" else (edit, watch):
                 del block._forward_hooks[key]
 
-    handle = subject.model.register_forward_pre_hook(fall_off)
+    handle = subject.model.register_forward_pre_hook(fall_off, with_kwargs=True)
     try:
         with pytest.raises(AuditError, match="reply: planned 7 positions, edited 0"):
             subject.generate([request])
@@ -61,9 +54,9 @@ def test_1_a_hook_that_falls_off_after_the_prompt_fails_the_trial(subject, survi
 def test_2_the_span_starts_at_the_marked_character_whether_or_not_the_tokenizer_puts_a_bos(family, text):
     subject = tiny.subject(family)
     request = tiny.request(subject, text, tiny.vector(subject, 1), max_new_tokens=2)
-    with witness.Tap(subject.model, 1) as tap:
+    with witness.Followed(subject) as followed:
         subject.generate([request])
-    first, marked = edited_columns(tap)[0][0], text.partition("{{trial}}")
+    first, marked = followed.edited(1)[0], text.partition("{{trial}}")
     decode = subject.chat.tokenizer.decode
     before, through = decode(request.prompt.ids[:first]), decode(request.prompt.ids[: first + 1])
     up_to_the_mark = marked[0][-5:] + marked[2][0]
@@ -75,14 +68,15 @@ def test_3_injecting_into_the_reply_only_is_another_experiment_and_is_recorded_a
     vector = tiny.vector(subject, 1) * 2.0
     modes = ("prompt", "generated", "both")
     requests = [tiny.request(subject), *(tiny.request(subject, tiny.MARKED[0], vector, where=where) for where in modes)]
-    with witness.last_logits(subject.model) as steps:
+    with witness.taken(subject) as logits:
         clean, prompt, generated, both = subject.generate(requests)
-    first, second = steps[0], steps[1]
-    assert torch.equal(first[2], first[0])  # nothing has been added before the first token of the reply
-    assert torch.equal(first[3], first[1])
-    assert not torch.equal(first[3], first[2])
+    first, second = ([logits[row][step] for row in range(4)] for step in (0, 1))
+    same = {"atol": 1e-5, "rtol": 0.0}  # experts sum their tokens in an order of their own
+    torch.testing.assert_close(first[2], first[0], **same)  # nothing was added before the reply's first token
+    torch.testing.assert_close(first[3], first[1], **same)
+    assert (first[3] - first[2]).abs().max() > 1e-2
     assert generated.tokens[0] == clean.tokens[0]
-    assert not torch.equal(second[2], second[0])
+    assert (second[2] - second[0]).abs().max() > 1e-2
     n_span = prompt.audit.planned_prompt
     counts = [(reply.audit.edited_prompt, reply.audit.edited_generated) for reply in (prompt, generated, both)]
     assert counts == [(n_span, 0), (0, 7), (n_span, 7)]
@@ -107,10 +101,10 @@ def test_6_vectors_are_not_extracted_while_an_injection_is_installed(subject):
 def test_7_the_units_of_strength_are_recorded_and_mean_what_they_say(subject, strength):
     vector = tiny.vector(subject, 0, norm=2.75)
     request = tiny.request(subject, tiny.MARKED[0], vector * strength, where="prompt")
-    with witness.Tap(subject.model, 0) as tap:
+    with witness.Followed(subject) as followed:
         (reply,) = subject.generate([request])
-    start, stop = request.injections[0].span.prompt[0]
-    residual_norm = float(tap.before[0][0, start:stop].norm(dim=-1).mean())
+    inside = range(*request.injections[0].span.prompt[0])
+    residual_norm = float(torch.stack([followed.before[0][i] for i in inside]).norm(dim=-1).mean())
     assert reply.audit.vector_norm == pytest.approx(2.75)
     assert reply.audit.delta_norm == pytest.approx(strength * 2.75, rel=1e-4)
     assert reply.audit.residual_norm == pytest.approx(residual_norm, rel=1e-5)
@@ -127,13 +121,14 @@ def test_7_vectors_keep_their_own_norms_when_they_are_injected(subject):
 @pytest.mark.parametrize("layer", range(tiny.N_LAYERS))
 def test_10_the_layer_that_was_asked_for_is_the_only_one_that_is_steered(subject, layer):
     request = tiny.request(subject, tiny.MARKED[1], tiny.vector(subject, layer), max_new_tokens=2)
-    with witness.taps(subject.model) as taps:
+    with witness.Followed(subject) as followed:
         (reply,) = subject.generate([request])
-    assert [at for at, tap in enumerate(taps) if any(edited_columns(tap))] == [layer]
+    assert [at for at in range(tiny.N_LAYERS) if followed.edited(at)] == [layer]
     assert reply.audit.layer == layer
 
 
-def test_11_padding_is_neither_attended_to_nor_counted_as_a_position(subject):
+def test_11_padding_is_neither_attended_to_nor_counted_as_a_position(padded):
+    subject = padded
     long_text = "I look at what happens inside. " * 4 + "Go.{{trial}} Which word?"
     short = tiny.request(subject, tiny.MARKED[1], tiny.vector(subject, 1))
     long = tiny.request(subject, long_text, tiny.vector(subject, 1))
@@ -141,7 +136,8 @@ def test_11_padding_is_neither_attended_to_nor_counted_as_a_position(subject):
         beside, _ = subject.generate([short, long])
     n_padding = len(long.prompt.ids) - len(short.prompt.ids)
     assert n_padding > 20
-    assert min(edited_columns(tap)[0]) == n_padding + short.injections[0].span.prompt[0][0]
+    edited = (tap.before[0] != tap.after[0])[0].any(dim=-1).nonzero().flatten()
+    assert int(edited.min()) == n_padding + short.injections[0].span.prompt[0][0]
     assert beside.tokens == witness.greedy(subject.model, short)
     logits = witness.one_pass(subject.model, short, beside.tokens)
     torch.testing.assert_close(torch.stack([step[0] for step in steps]), logits, atol=1e-4, rtol=0.0)

@@ -52,6 +52,8 @@ end of turn are one token."""
 WIDTHS = {"hidden_size": D_MODEL, "intermediate_size": 48, "num_hidden_layers": N_LAYERS, "num_attention_heads": 4}
 GROUPED = {**WIDTHS, "num_key_value_heads": 2, "max_position_embeddings": N_CONTEXT}
 WINDOW = {"head_dim": 8, "sliding_window": 7}
+MIXED = ["sliding_attention", "full_attention"] * 2
+EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 FAMILIES = {
     "llama": ("llama", "model.layers", GROUPED),
     "gpt2": (
@@ -65,9 +67,56 @@ FAMILIES = {
     "gemma3_text": (
         "gemma",
         "model.layers",
-        {**GROUPED, **WINDOW, "query_pre_attn_scalar": 8, "layer_types": ["sliding_attention", "full_attention"] * 2},
+        {**GROUPED, **WINDOW, "query_pre_attn_scalar": 8, "layer_types": MIXED},
     ),
     "mistral": ("llama", "model.layers", {**GROUPED, **WINDOW}),
+    "qwen2": ("smollm2", "model.layers", GROUPED),
+    "phi3": ("smollm2", "model.layers", GROUPED),
+    "olmo3": ("smollm2", "model.layers", {**GROUPED, "sliding_window": 7, "layer_types": MIXED}),
+    "gpt_oss": ("smollm2", "model.layers", {**GROUPED, **WINDOW, **EXPERTS, "layer_types": MIXED}),
+    "qwen3_next": (
+        "smollm2",
+        "model.layers",
+        {
+            **GROUPED,
+            "head_dim": 8,
+            "layer_types": ["linear_attention"] * 3 + ["full_attention"],
+            **dict.fromkeys(("linear_num_value_heads", "linear_num_key_heads"), 4),
+            **dict.fromkeys(("linear_key_head_dim", "linear_value_head_dim"), 8),
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            **dict.fromkeys(("moe_intermediate_size", "shared_expert_intermediate_size"), 16),
+        },
+    ),
+    "kimi_linear": (
+        "smollm2",
+        "model.layers",
+        {
+            **GROUPED,
+            **EXPERTS,
+            "num_key_value_heads": 4,
+            "moe_intermediate_size": 16,
+            "kv_lora_rank": 16,
+            **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "linear_head_dim"), 8),
+            "v_head_dim": 6,
+            "linear_num_heads": 4,
+            "layer_types": ["linear_attention", "full_attention"] * 2,
+        },
+    ),
+    "mamba2": (
+        "smollm2",
+        "backbone.layers",
+        {
+            "hidden_size": D_MODEL,
+            "state_size": 8,
+            "num_hidden_layers": N_LAYERS,
+            "num_heads": 8,
+            "head_dim": 8,
+            "expand": 2,
+            "n_groups": 2,
+            "chunk_size": 8,
+        },
+    ),
 }
 """Tokenizer kind, where the blocks are, and configuration of each family; attention windows are shorter than any
 prompt of the tests."""
@@ -190,9 +239,14 @@ def load(family: str, template: bool = True, dtype: str = "float32"):
 
 
 @functools.cache
-def subject(family: str, dtype: str = "float32"):
+def subject(family: str, dtype: str = "float32", way: str = "auto"):
     """The session's subject of a family; whoever uses it leaves it as it was."""
-    return load(family, dtype=dtype)
+    from introspect.subjects.local import LocalSubject
+
+    if way == "auto":
+        return load(family, dtype=dtype)
+    one = subject(family, dtype)
+    return LocalSubject(one.model, one.chat, one.identity, way)
 
 
 def blocks(model) -> list:

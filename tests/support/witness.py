@@ -11,6 +11,7 @@ FINAL_NORM = {
     "model.layers": "model.norm",
     "transformer.h": "transformer.ln_f",
     "gpt_neox.layers": "gpt_neox.final_layer_norm",
+    "backbone.layers": "backbone.norm_f",
 }
 
 
@@ -61,6 +62,83 @@ def last_logits(model):
         yield seen
     finally:
         handle.remove()
+
+
+class Followed:
+    """One request through the engine: what enters and leaves each layer's edit, by layer and absolute position.
+
+    ``before[layer][position]`` and ``after[layer][position]`` are there after the block.
+    """
+
+    def __init__(self, subject) -> None:
+        assert subject.engine.reason is None  # asked now, so that asking is not among the passes
+        subject.engine.prefixes.clear()
+        self._runner, self._model, self._passes = subject.engine.runner, subject.model, []
+        self.before = [{} for _ in range(tiny.N_LAYERS)]
+        self.after = [{} for _ in range(tiny.N_LAYERS)]
+
+    def __enter__(self) -> "Followed":
+        run = self._runner.run
+
+        def recorded(ids, pass_, *args, **options):
+            self._passes.append(pass_.positions[0].tolist())
+            return run(ids, pass_, *args, **options)
+
+        self._runner.run = recorded
+        self._stack = ExitStack()
+        self._taps = [self._stack.enter_context(Tap(self._model, layer)) for layer in range(tiny.N_LAYERS)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        del self._runner.run
+        for layer, tap in enumerate(self._taps):
+            for positions, before, after in zip(self._passes, tap.before, tap.after, strict=True):
+                assert not set(positions) & set(self.before[layer])  # no position is computed twice
+                self.before[layer].update(zip(positions, before[0], strict=True))
+                self.after[layer].update(zip(positions, after[0], strict=True))
+
+    def edited(self, layer: int) -> list[int]:
+        """The positions at which the stream left the layer changed."""
+        before, after = self.before[layer], self.after[layer]
+        return sorted(position for position in before if (before[position] != after[position]).any())
+
+
+@contextmanager
+def told(subject, ids):
+    """Make the subject say these tokens, whatever it would say."""
+    ending = subject.engine.ending
+    choose = ending.take
+
+    def take(rows, logits):
+        logits = logits.clone()
+        for row, line in zip(rows, logits, strict=True):
+            line[ids[len(row.fed)]] = 1e4
+        return choose(rows, logits)
+
+    ending.take = take
+    try:
+        yield
+    finally:
+        del ending.take
+
+
+@contextmanager
+def taken(subject):
+    """The logits that each request's tokens were chosen from: one tensor a token, by the request's index."""
+    ending, seen = subject.engine.ending, {}
+    choose = ending.take
+
+    def take(rows, logits):
+        for row, line in zip(rows, logits, strict=True):
+            seen.setdefault(row.index, []).append(line.clone())
+        return choose(rows, logits)
+
+    ending.take = take
+    try:
+        yield seen
+    finally:
+        del ending.take
 
 
 def n_hooks(model) -> int:

@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+BLOCK = 256
+"""Tokens whose probabilities are summed first, so that two short cumulative sums do for one over the vocabulary."""
+
 
 def uniforms(seed: int, n: int) -> Float[Tensor, " n"]:
     """Return ``n`` numbers in [0, 1), float64, a function of the seed alone."""
@@ -23,17 +26,36 @@ def choose(
     """Choose one token a row.
 
     A row of temperature 0 takes its largest logit. Another takes the first token at which the cumulative
-    distribution of softmax(logits / temperature), summed in float64 in vocabulary order, exceeds its uniform number;
-    a token of probability 0 is never taken.
+    distribution of softmax(logits / temperature) in vocabulary order exceeds its uniform number; a token of
+    probability 0 is never taken. Sums are float64 across blocks of ``BLOCK`` tokens and inside the block looked up;
+    the blocks' own sums are float32.
     """
     device = torch.device("cpu") if logits.device.type == "mps" else logits.device  # mps has no float64
     logits, temperature, uniform = logits.to(device).float(), temperature.to(device), uniform.to(device)
-    tokens = logits.argmax(dim=-1)
     drawn = (temperature > 0).nonzero().flatten()
-    if len(drawn):
-        scaled = logits[drawn] / temperature[drawn, None].float()
-        cumulative = torch.softmax(scaled, dim=-1).cumsum(dim=-1, dtype=torch.float64)
-        edge = uniform[drawn, None].double() * cumulative[:, -1:]
-        index = torch.searchsorted(cumulative, edge, right=True)[:, 0]
-        tokens[drawn] = index.clamp(max=logits.shape[-1] - 1)
+    if not len(drawn):
+        return logits.argmax(dim=-1)
+    if len(drawn) == len(logits):
+        return _drawn(logits, temperature, uniform)
+    tokens = logits.argmax(dim=-1)
+    tokens[drawn] = _drawn(logits[drawn], temperature[drawn], uniform[drawn])
     return tokens
+
+
+def _drawn(logits: Tensor, temperature: Tensor, uniform: Tensor) -> Tensor:
+    scaled = logits / temperature[:, None].float() if bool((temperature != 1).any()) else logits
+    probability = torch.softmax(scaled, dim=-1)
+    missing = -probability.shape[1] % BLOCK
+    filled = torch.nn.functional.pad(probability, (0, missing)) if missing else probability
+    blocks = filled.view(len(filled), -1, BLOCK)
+    behind = blocks.sum(dim=-1).cumsum(dim=-1, dtype=torch.float64)
+    total = behind[:, -1:]
+    edge = torch.minimum(uniform[:, None].double() * total, torch.nextafter(total, torch.zeros_like(total)))
+    block = torch.searchsorted(behind, edge, right=True)
+    before = torch.where(block > 0, behind.gather(1, (block - 1).clamp(min=0)), 0.0)
+    inside = blocks.gather(1, block[..., None].expand(-1, -1, BLOCK))[:, 0]
+    cumulative = before + inside.cumsum(dim=-1, dtype=torch.float64)
+    within = torch.searchsorted(cumulative, edge, right=True)
+    # The two sums round differently: where the edge lies a hair beyond the block, its last possible token is meant.
+    last = (inside > 0).int().mul(torch.arange(BLOCK, device=inside.device)).argmax(dim=-1, keepdim=True)
+    return (block * BLOCK + torch.minimum(within, last))[:, 0]

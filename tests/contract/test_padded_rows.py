@@ -1,4 +1,4 @@
-"""A row of a batch is a trial of its own: its neighbours, the padding and its place in the batch are nothing to it."""
+"""A row of a padded batch is a trial of its own: its neighbours, the padding and its place are nothing to it."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +10,13 @@ import witness
 
 from introspect.spans import PADDING
 from introspect.subjects.engine.batch import left_pad
-from introspect.subjects.engine.decode import Decoder
 
 CLOSE = {"atol": 1e-4, "rtol": 0.0}
+
+
+@pytest.fixture
+def subject(padded):
+    return padded
 
 
 @contextmanager
@@ -85,24 +89,6 @@ def test_a_longer_reply_begins_with_the_shorter_one_of_the_same_seed(subject):
     assert whole.tokens[:4] == brief.tokens
 
 
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_finished_rows_that_leave_the_batch_change_nothing_for_the_others(subject, temperature):
-    requests = requests_of(subject, [2, 9, 3, 3, 9, 3, 6], temperature=temperature)
-    with widths(subject.model) as seen:
-        replies = subject.generate(requests)
-    assert seen == [7] * 3 + [3] * 6  # three of seven go on; then two of three do, which is more than half
-    for request, reply in zip(requests, replies, strict=True):
-        assert_same(reply, subject.generate([request])[0])
-    assert [len(reply.tokens) for reply in replies] == [2, 9, 3, 3, 9, 3, 6]
-
-
-def test_rows_that_stay_are_still_injected_into_after_others_have_left(subject):
-    requests = requests_of(subject, [2, 3, 3, 8, 3, 8])
-    replies = subject.generate(requests)
-    for request, reply in zip(requests, replies, strict=True):
-        assert reply.tokens == witness.greedy(subject.model, request)
-
-
 def test_a_finished_row_that_stays_as_ballast_is_not_injected_into(subject):
     requests = requests_of(subject, [7, 7, 7, 3])
     requests[3] = tiny.request(subject, tiny.MARKED[0], tiny.vector(subject, 2), max_new_tokens=3)
@@ -114,32 +100,9 @@ def test_a_finished_row_that_stays_as_ballast_is_not_injected_into(subject):
     assert replies[3].audit.edited_generated == replies[3].audit.planned_generated == 2
 
 
-def test_rows_that_sample_a_stop_token_leave_and_keep_their_audit(llama):
-    stop = llama.chat.tokenizer.convert_tokens_to_ids("<|eot|>")
-    requests = requests_of(llama, [12] * 8, temperature=1.0)
-
-    def often(module, args, out):
-        out = out.clone()
-        out[..., stop] = out.max(dim=-1).values
-        return out
-
-    handle = llama.model.get_output_embeddings().register_forward_hook(often)
-    try:
-        with widths(llama.model) as seen:
-            replies = llama.generate(requests)
-        for request, reply in zip(requests, replies, strict=True):
-            assert_same(reply, llama.generate([request])[0])
-    finally:
-        handle.remove()
-    ended = [len(reply.tokens) for reply in replies if reply.finish == "stop"]
-    assert len(set(ended)) > 2
-    assert stop not in {token for reply in replies for token in reply.tokens}
-    assert seen[0] == 8 > seen[-1]
-
-
 def test_padding_is_not_attended_to_whatever_token_stands_there(subject):
     short, long = (tiny.request(subject, text) for text in (tiny.MARKED[1], tiny.MARKED[2]))
-    decoder = Decoder(subject.model, subject.blocks, subject.chat, set(), "tiny")
+    decoder = subject.engine.full
     rows = [short.prompt.ids, long.prompt.ids]
     with torch.inference_mode():
         logits = [decoder.forward(left_pad(rows, filler), None)[0] for filler in (0, 77)]
@@ -150,7 +113,7 @@ def test_padding_is_not_attended_to_whatever_token_stands_there(subject):
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "qwen3"])
 def test_a_padding_token_inside_the_prompt_is_a_token_like_any_other(family):
-    subject = tiny.subject(family)
+    subject = tiny.subject(family, way="full prefill")
     words = subject.chat.tokenizer
     requests = [tiny.request(subject, text, tiny.vector(subject, 1)) for text in tiny.MARKED]
     pad, n_long = words.pad_token_id, len(requests[2].prompt.ids)

@@ -1,0 +1,67 @@
+"""One request on its way through the engine, and when its reply ends."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from introspect.records import Audit
+from introspect.subjects.chat import Chat
+from introspect.subjects.engine.passes import NO_PREFIX, Prefix
+from introspect.subjects.engine.sampling import choose, uniforms
+from introspect.subjects.subject import Reply, Request
+
+Finish = Literal["stop", "length"]
+
+
+class Row:
+    """One request on its way."""
+
+    __slots__ = ("fed", "finish", "index", "n_own", "prefix", "request", "uniform")
+
+    def __init__(self, index: int, request: Request, prefix: Prefix = NO_PREFIX) -> None:
+        self.index, self.request, self.prefix = index, request, prefix
+        self.n_own = len(request.prompt.ids) - prefix.length
+        self.fed: list[int] = []
+        self.finish: Finish | None = None
+        drawn = uniforms(request.seed, request.max_new_tokens).tolist() if request.temperature else []
+        self.uniform = drawn or [0.0] * request.max_new_tokens
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """The prompt tokens behind the prefix."""
+        return self.request.prompt.ids[self.prefix.length :]
+
+    @property
+    def at(self) -> int:
+        """Own index of the newest token."""
+        return self.n_own + len(self.fed) - 1
+
+
+class Ending:
+    """When a reply ends, and what it says: the stop tokens and the tokenizer."""
+
+    def __init__(self, chat: Chat, stop: frozenset[int]) -> None:
+        self.chat, self.stop = chat, stop
+
+    def of(self, row: Row) -> Finish | None:
+        """Tell how a reply has ended, or that it goes on."""
+        if row.fed[-1] in self.stop or self.chat.stopped(row.fed):
+            return "stop"
+        return "length" if len(row.fed) >= row.request.max_new_tokens else None
+
+    def reply(self, row: Row, audits: tuple[Audit, ...]) -> Reply:
+        """Put a finished reply together; the stop token is cut off."""
+        tokens = row.fed[:-1] if row.fed[-1] in self.stop else row.fed
+        return Reply(row.request, tuple(tokens), self.chat.decode(tokens), row.finish or "length", audits)
+
+    def take(self, rows: Sequence[Row], logits: Tensor) -> list[int]:
+        """Choose and note the next token of these rows; return the tokens."""
+        temperature = torch.tensor([float(row.request.temperature) for row in rows])
+        uniform = torch.tensor([row.uniform[len(row.fed)] for row in rows], dtype=torch.float64)
+        tokens = choose(logits, temperature, uniform).tolist()
+        for row, token in zip(rows, tokens, strict=True):
+            row.fed.append(token)
+            row.finish = self.of(row)
+        return tokens
