@@ -42,7 +42,8 @@ class Plan(Record):
     """What a sweep runs: a grid of cells crossed with concepts, wordings and samples.
 
     Exactly one of ``layers`` (0-based blocks) and ``depths`` (fractions 0 to 1) is given. ``strengths`` multiply the
-    raw vector. ``concepts`` names a shipped list, a file, or the words themselves.
+    raw vector. ``concepts`` names a shipped list, a file, or the words themselves. ``batch_size`` is how many rows run
+    at a time; none lets the engine find out.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Plan(Record):
     none_samples: int = Field(default=1, ge=1)
     max_new_tokens: int = Field(default=100, ge=1)
     temperature: float = Field(default=1.0, ge=0)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
 
     @field_validator("strengths")
@@ -247,7 +248,10 @@ class Claim(Record):
 
 
 class Manifest(Record):
-    """What a run folder is: the plan, the subject, hashes of everything the trials depend on, and the machine."""
+    """What a run folder is: the plan, the subject, hashes of everything the trials depend on, and the machine.
+
+    ``engine`` says how the subject was run (a shared prefix or not, and why not) and how many rows at a time.
+    """
 
     schema_version: int
     introspect_version: str
@@ -260,3 +264,4 @@ class Manifest(Record):
     concepts: dict[str, tuple[str, ...]]
     machine: dict[str, str]
     packages: dict[str, str]
+    engine: dict[str, str] = Field(default_factory=dict)

@@ -134,9 +134,9 @@ def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
         + (" …" if len(prepared.concepts.names) > 8 else ""),
         "wordings": ", ".join(prepared.wordings),
         "cells": str(cost.n_cells),
-        "trials": f"{cost.n_trials} of {cost.n_all} in the plan, in {cost.n_batches} batches",
+        "trials": f"{cost.n_trials} of {cost.n_all} in the plan, {cost.rows} rows at a time ({cost.way})",
         "time": f"at most {_duration(cost.seconds)} (measured on this machine, replies of full length)",
-        "memory": f"{cost.weights_mib:.0f} MiB weights and {cost.cache_mib:.0f} MiB of cache a batch",
+        "memory": f"{cost.weights_mib:.0f} MiB weights and {cost.cache_mib:.0f} MiB of cache",
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))

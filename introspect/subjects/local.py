@@ -1,6 +1,6 @@
 """A subject in this process: the plain Hugging Face module, its tokenizer, and the engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -95,12 +95,21 @@ class LocalSubject:
         return out
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer one batch of requests, in order.
+        """Answer requests, in order.
 
         Raises:
             VectorMismatchError: A vector comes from another subject.
             SubjectError: A prompt with its reply is longer than the model's context.
         """
+        self._check(requests)
+        return self.engine.generate(requests)
+
+    def stream(self, requests: Sequence[Request], width: int | None = None) -> Iterator[tuple[int, Reply]]:
+        """Answer requests; yield ``(index, reply)`` as they finish. See ``generate`` and ``Engine.stream``."""
+        self._check(requests)
+        return self.engine.stream(requests, width)
+
+    def _check(self, requests: Sequence[Request]) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         for request in requests:
             for injection in request.injections:
@@ -115,7 +124,6 @@ class LocalSubject:
                     f"context of {self.identity.name}, {limit} tokens"
                 )
                 raise SubjectError(message)
-        return self.engine.generate(requests)
 
     def ask(
         self,

@@ -1,6 +1,6 @@
 """What every subject can do, whatever carries it: be read, and answer requests under injection."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -63,5 +63,9 @@ class Subject(Protocol):
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer one batch of requests, in order."""
+        """Answer requests, in order."""
+        ...
+
+    def stream(self, requests: Sequence[Request], width: int | None = None) -> Iterator[tuple[int, Reply]]:
+        """Answer requests; yield ``(index, reply)`` as they finish, at most ``width`` rows at a time."""
         ...

@@ -1,21 +1,17 @@
 """What a plan will cost, from a short measured probe of its own first trials on this machine."""
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from introspect.protocols.registry import protocol
-from introspect.subjects.local import LocalSubject
-from introspect.subjects.subject import Request
+from introspect.subjects.engine.prefixes import n_shared
+from introspect.subjects.engine.tune import WIDTHS
 from introspect.sweeps.cells import cell_of
 from introspect.sweeps.prepare import Prepared
 from introspect.vectors.extract import recipe
 from introspect.vectors.vector import VectorSet
 
-PROBE_ROWS = 8
-PROBE_TOKENS = 6
 MIB = 2**20
 
 
@@ -26,39 +22,36 @@ class Estimate:
     n_cells: int
     n_trials: int
     n_all: int
-    n_batches: int
+    rows: int
+    way: str
     seconds: float
     weights_mib: float
     cache_mib: float
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """Time a few trials of the plan for one and for a few tokens, and extrapolate.
+    """Time one batch of the plan's trials for a few tokens, and extrapolate.
 
     The vectors are all ones: what is added does not change what adding it costs.
     """
     plan, subject = prepared.plan, prepared.subject
     materials = prepared.materials(_stand_ins(prepared))
-    requests = [protocol(spec.protocol)(spec, materials) for spec in prepared.specs[:PROBE_ROWS]]
-    prefill, longer = (_seconds(subject, requests, n) for n in (1, PROBE_TOKENS))
-    step = max(0.0, longer - prefill) / (PROBE_TOKENS - 1)
-    longest = max(len(request.prompt.ids) for request in requests) + plan.max_new_tokens
-    rows = min(plan.batch_size, len(prepared.specs))
+    requests = [protocol(spec.protocol)(spec, materials) for spec in prepared.specs[: WIDTHS[-1]]]
+    per_token, engine = subject.cache_bytes_per_token(), subject.engine
+    width = plan.batch_size or engine.width_for(requests, len(prepared.specs), per_token)
+    rows = min(width, len(prepared.specs))
+    timing = engine.timed(requests, rows)
+    own = [len(r.prompt.ids) - (0 if engine.reason else n_shared(r)) + plan.max_new_tokens for r in requests]
     return Estimate(
         n_cells=len({cell_of(spec) for spec in prepared.specs}),
         n_trials=len(prepared.specs),
         n_all=prepared.n_all,
-        n_batches=-(-len(prepared.specs) // plan.batch_size),
-        seconds=len(prepared.specs) / len(requests) * (prefill + step * (plan.max_new_tokens - 1)),
+        rows=rows,
+        way=engine.way,
+        seconds=timing.seconds(len(prepared.specs), plan.max_new_tokens),
         weights_mib=subject.weight_bytes() / MIB,
-        cache_mib=rows * longest * subject.cache_bytes_per_token() / MIB,
+        cache_mib=rows * max(own) * per_token / MIB,
     )
-
-
-def _seconds(subject: LocalSubject, requests: Sequence[Request], n: int) -> float:
-    begun = time.monotonic()
-    subject.generate([replace(request, max_new_tokens=n) for request in requests])
-    return time.monotonic() - begun
 
 
 def _stand_ins(prepared: Prepared) -> VectorSet:

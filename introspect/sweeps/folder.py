@@ -69,7 +69,8 @@ class RunFolder:
                     "Use another --out, or the plan as it was"
                 )
                 raise RunFolderError(message)
-            manifest = old.model_copy(update={"n_planned": max(old.n_planned, manifest.n_planned)})
+            update = {"n_planned": max(old.n_planned, manifest.n_planned), "engine": old.engine or manifest.engine}
+            manifest = old.model_copy(update=update)
         elif (self.path / TRIALS).exists():
             message = f"{self.path} has trials but no {MANIFEST}; it is not a whole run folder, use another --out"
             raise RunFolderError(message)

@@ -1,21 +1,26 @@
-"""Running a plan: batches of trials through the engine, each batch on the disk before the next begins.
+"""Running a plan: blocks of trials through the engine, each trial on the disk soon after it has finished.
 
-The plan fixes which trials share a batch. A run that was killed and goes on therefore repeats whole batches as they
-were and writes only what is missing, so its trials equal those of an unbroken run to the last bit.
+Inside a block rows are replaced as they finish. The plan and the number of rows fix which trials share a block; a run
+that was killed and goes on repeats an unfinished block as it was and writes only what is missing, so its trials equal
+those of an unbroken run to the last bit, also on hardware where a row's last bits depend on its neighbours.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from introspect.progress import Advance, track
+from introspect.progress import track
 from introspect.protocols.materials import Materials, finished
 from introspect.protocols.registry import protocol
 from introspect.records import Plan, Trial, TrialSpec
+from introspect.subjects.engine.tune import WIDTHS
 from introspect.sweeps.cells import cell_of
-from introspect.sweeps.folder import PROMPTS, RunFolder
+from introspect.sweeps.folder import PROMPTS, RunFolder, read_manifest
 from introspect.sweeps.plans import load_plan
 from introspect.sweeps.prepare import Prepared, prepare
+
+SECONDS_UNWRITTEN = 0.5
+"""How long a finished trial may wait for its neighbours before it is written."""
 
 
 def sweep(plan: Plan | str | Path, out: str | Path, max_trials: int | None = None) -> Path:
@@ -40,8 +45,13 @@ def sweep(plan: Plan | str | Path, out: str | Path, max_trials: int | None = Non
     return Path(out)
 
 
-def batches(specs: Sequence[TrialSpec], size: int) -> list[Sequence[TrialSpec]]:
-    """Cut the trials into the batches that run together."""
+def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[TrialSpec]]:
+    """Cut the trials into the blocks that run together: some batches each, and at most a sixteenth of a long plan.
+
+    A block ends with fewer and fewer rows in use, so short ones waste time; an unfinished one is repeated when a run
+    goes on, so long ones do, too.
+    """
+    size = min(max(2 * width, n_all // 16), 16 * width)
     return [specs[start : start + size] for start in range(0, len(specs), size)]
 
 
@@ -52,27 +62,48 @@ def _write_prompts(folder: RunFolder, prepared: Prepared, materials: Materials) 
 
 
 def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str]) -> None:
-    specs = prepared.specs
-    already = sum(spec.key in done for spec in specs)
+    specs, width = prepared.specs, _width(folder, prepared, materials)
     cells = len({cell_of(spec) for spec in specs})
-    with track(f"{prepared.plan.name}: {cells} cells", len(specs), already) as advance:
+    with track(f"{prepared.plan.name}: {cells} cells", len(specs), sum(spec.key in done for spec in specs)) as advance:
         begun, fresh = time.monotonic(), 0
-        for batch in batches(specs, prepared.plan.batch_size):
-            missing = [spec for spec in batch if spec.key not in done]
-            if not missing:
+        for block in blocks(specs, prepared.n_all, width):
+            if all(spec.key in done for spec in block):
                 continue
-            trials = run_batch(batch, materials)
-            folder.append([trial for trial in trials if trial.key not in done])
-            fresh += len(missing)
-            _tell(advance, len(missing), fresh / (time.monotonic() - begun))
+            for trials in _soon(run_block(block, materials, width)):
+                missing = [trial for trial in trials if trial.key not in done]
+                folder.append(missing)
+                fresh += len(missing)
+                advance(len(missing), f"{fresh / (time.monotonic() - begun):.2f} trials/s")
 
 
-def run_batch(specs: Sequence[TrialSpec], materials: Materials) -> list[Trial]:
-    """Run trials together, in order."""
+def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
+    """Return how many rows run at a time: the plan's number, the one this run began with, or one found now."""
+    manifest = read_manifest(folder.path)
+    subject, plan = prepared.subject, prepared.plan
+    known = manifest.engine.get("rows")
+    if plan.batch_size is None and known is not None:
+        return int(known)
+    some = [protocol(spec.protocol)(spec, materials) for spec in prepared.specs[: WIDTHS[-1]]]
+    width = plan.batch_size or subject.engine.width_for(some, len(prepared.specs), subject.cache_bytes_per_token())
+    folder.adopt(manifest.model_copy(update={"engine": {**subject.engine.describe(), "rows": str(width)}}))
+    return width
+
+
+def run_block(specs: Sequence[TrialSpec], materials: Materials, width: int | None = None) -> Iterator[Trial]:
+    """Run trials together; yield each as it finishes."""
     requests = [protocol(spec.protocol)(spec, materials) for spec in specs]
-    replies = materials.subject.generate(requests)
-    return [finished(spec, reply) for spec, reply in zip(specs, replies, strict=True)]
+    for index, reply in materials.subject.stream(requests, width):
+        yield finished(specs[index], reply)
 
 
-def _tell(advance: Advance, n: int, rate: float) -> None:
-    advance(n, f"{rate:.2f} trials/s")
+def _soon(trials: Iterator[Trial]) -> Iterator[list[Trial]]:
+    """Gather what finishes within a moment, so that the disk is asked to keep some trials at a time."""
+    waiting: list[Trial] = []
+    last = time.monotonic()
+    for trial in trials:
+        waiting.append(trial)
+        if time.monotonic() - last > SECONDS_UNWRITTEN:
+            yield waiting
+            waiting, last = [], time.monotonic()
+    if waiting:
+        yield waiting

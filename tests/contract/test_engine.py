@@ -13,6 +13,12 @@ from introspect.subjects.chat import TRANSCRIPT_STOP
 from introspect.subjects.subject import Request
 
 CLOSE = {"atol": 2e-4, "rtol": 0.0}
+LOOSE = {"atol": 3e-3, "rtol": 0.0}
+"""Qwen3-Next: a chunk and a step sum its recurrence in another order, and these weights are drawn to be sharp."""
+
+
+def close(subject):
+    return LOOSE if subject.model.config.model_type == "qwen3_next" else CLOSE
 
 
 def test_reading_equals_the_hidden_states_of_every_prompt_alone(subject):
@@ -62,7 +68,7 @@ def test_greedy_replies_under_injection_equal_those_of_the_plain_model(subject):
     for row, (request, reply) in enumerate(zip(requests, replies, strict=True)):
         assert reply.tokens == witness.greedy(subject.model, request)
         expected = witness.one_pass(subject.model, request, reply.tokens)
-        torch.testing.assert_close(torch.stack(logits[row]), expected, **CLOSE)
+        torch.testing.assert_close(torch.stack(logits[row]), expected, **close(subject))
 
 
 def test_prefill_then_decode_equals_one_pass_over_prompt_and_reply(subject):
@@ -71,7 +77,8 @@ def test_prefill_then_decode_equals_one_pass_over_prompt_and_reply(subject):
         with witness.taken(subject) as logits:
             (reply,) = subject.generate([request])
         fed = [*reply.tokens, 0][: len(logits[0])]  # a stop token was sampled, but is cut from the reply
-        torch.testing.assert_close(torch.stack(logits[0]), witness.one_pass(subject.model, request, fed), **CLOSE)
+        expected = witness.one_pass(subject.model, request, fed)
+        torch.testing.assert_close(torch.stack(logits[0]), expected, **close(subject))
 
 
 def test_a_prompt_with_its_reply_must_fit_the_context(padded):

@@ -110,14 +110,15 @@ def attend(  # noqa: PLR0913 - transformers' signature
     keys, values = cache.store(layer, key, value)
     heads = _Heads(query.shape[0], key.shape[1], query.shape[1] // key.shape[1], query.shape[2])
     queries = heads.fold(query * (query.shape[-1] ** -0.5 if scaling is None else scaling))
-    own = heads.biased(queries @ keys.transpose(2, 3), attention_mask.own[: heads.n], softcap)
+    own = heads.biased(queries @ keys, attention_mask.own[: heads.n], softcap)
     groups = _groups(cache.pass_, heads.n)
     parts = [own]
     if groups:
         parts.append(_prefix_scores(heads, queries, groups, attention_mask, layer, softcap))
     if s_aux is not None:
         parts.append(heads.fold(s_aux.to(own).view(1, -1, 1, 1).expand(heads.n, -1, heads.n_queries, 1)))
-    weights = torch.softmax(torch.cat(parts, dim=-1), dim=-1, dtype=torch.float32).to(value.dtype)
+    # In two steps: torch's softmax that converts by itself takes several times as long on the CPU.
+    weights = torch.softmax(torch.cat(parts, dim=-1).float(), dim=-1).to(value.dtype)
     n_own = own.shape[-1]
     out = weights[..., :n_own] @ values
     for group in groups:

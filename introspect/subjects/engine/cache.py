@@ -1,7 +1,7 @@
 """What the engine keeps of a row between forward passes: its own keys and values, or its recurrent state.
 
-A row holds only its own tokens, those behind its prefix, in a buffer that is written in place; nothing is concatenated
-and nothing of the prefix is copied. Layers with a recurrent state (linear attention, Mamba) have no prefix to attend
+A row holds only its own tokens, those behind its prefix, in a buffer that is written in place and grows a bucket at a
+time; nothing of the prefix is copied. Layers with a recurrent state (linear attention, Mamba) have no prefix to attend
 to: the state after the prefix is copied into the row, which is small and as exact.
 """
 
@@ -14,7 +14,7 @@ from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer
 
 from introspect.errors import SubjectError
-from introspect.subjects.engine.passes import Pass, Prefix, State, each
+from introspect.subjects.engine.passes import BUCKET, Pass, Prefix, State, each, rounded
 
 _current: ContextVar["RowCache"] = ContextVar("current")
 
@@ -73,17 +73,19 @@ class RowCache(Cache):
     Args:
         config: The model's configuration.
         width: Number of rows.
-        length: Own tokens that a row can hold.
 
     Raises:
         SubjectError: The model keeps something else than keys and values or recurrent states.
     """
 
-    def __init__(self, config: PreTrainedConfig, width: int = 0, length: int = 0) -> None:
+    def __init__(self, config: PreTrainedConfig, width: int = 0) -> None:
         like = DynamicCache(config=config).layers
         super().__init__(layers=[self._layer(index, layer) for index, layer in enumerate(like)])
-        self.width, self.length = width, length
+        self.width = width
         self.turn = 0
+        self._used: set[int] = set()
+        self._own = torch.zeros(0, dtype=torch.long)
+        self._step: int | None = None
         self.keys: dict[int, Tensor] = {}
         self.values: dict[int, Tensor] = {}
         self.states: dict[int, State] = {}
@@ -113,6 +115,10 @@ class RowCache(Cache):
         """
         self.pass_ = pass_
         self._token = _current.set(self)
+        if pass_.offset is None and isinstance(pass_.rows, slice):
+            self._own = pass_.positions[:, 0] - pass_.begins
+            self._step = int(self._own[0]) if bool((self._own == self._own[0]).all()) else None
+            self._used.update(range(pass_.rows.start, pass_.rows.stop))
         for index, layer in enumerate(self.layers):
             if isinstance(layer, _StateLayer):
                 given = None if states is None else states.get(index)
@@ -148,7 +154,12 @@ class RowCache(Cache):
                     buffer[rows] = part
 
     def store(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep new keys and values; return all own ones that the pass attends to."""
+        """Keep new keys and values; return all own ones that the pass attends to.
+
+        Returns:
+            Keys ``[row, kv_head, width, own]`` and values ``[row, kv_head, own, width]``: each as the product wants it,
+            so that no step has to lay a whole buffer out anew.
+        """
         pass_ = self.pass_
         if pass_ is None:
             message = "a forward pass was not announced to its cache"
@@ -156,21 +167,44 @@ class RowCache(Cache):
         if self.collected is not None:
             self.collected[layer] = (key, value)
         if pass_.rows is None:
-            return key, value
-        if layer not in self.keys:
-            self.keys[layer], self.values[layer] = (
-                part.new_zeros(self.width, part.shape[1], self.length, part.shape[3]) for part in (key, value)
-            )
-        kept = self._write(self.keys[layer], key, pass_), self._write(self.values[layer], value, pass_)
-        return (key, value) if pass_.offset == 0 else kept
+            return key.transpose(2, 3), value
+        self.keys[layer] = self._fitting(self.keys.get(layer), key.transpose(2, 3), pass_, 3)
+        self.values[layer] = self._fitting(self.values.get(layer), value, pass_, 2)
+        keys = self._written(self.keys[layer].transpose(2, 3), key, pass_).transpose(2, 3)
+        values = self._written(self.values[layer], value, pass_)
+        return (key.transpose(2, 3), value) if pass_.offset == 0 else (keys, values)
 
-    def _write(self, buffer: Tensor, new: Tensor, pass_: Pass) -> Tensor:
-        rows = pass_.rows
+    def _fitting(self, buffer: Tensor | None, new: Tensor, pass_: Pass, own: int) -> Tensor:
+        """Return a buffer of the length that a pass attends to (``own`` is the dimension).
+
+        A step of decoding attends to the buffer as it is: a part of a longer one would be laid out anew in every
+        product that cannot skip what lies between its rows.
+        """
+        wanted = rounded(pass_.n_own, BUCKET)
+        if buffer is None:
+            shape = [self.width, *new.shape[1:]]
+            shape[own] = wanted
+            return new.new_zeros(shape)
+        length = buffer.shape[own]
+        if length == wanted or (length > wanted and pass_.offset is not None):
+            return buffer
+        shape = list(buffer.shape)
+        shape[own] = wanted
+        kept = min(length, wanted)
+        fitting = buffer.new_zeros(shape)
+        fitting.narrow(own, 0, kept).copy_(buffer.narrow(own, 0, kept))
+        return fitting
+
+    def _written(self, buffer: Tensor, new: Tensor, pass_: Pass) -> Tensor:
+        """Write new keys or values, ``[row, kv_head, own, width]``; return those that the pass attends to."""
+        rows, n = pass_.rows, new.shape[0]
         if pass_.offset is None:
-            n = new.shape[0]
-            own = (pass_.positions[:, 0] - pass_.begins).to(buffer.device)
-            buffer.transpose(1, 2)[torch.arange(n, device=buffer.device), own] = new[:, :, 0]
-            return buffer[:n, :, : pass_.n_own]
+            if self._step is not None:
+                buffer[:n, :, self._step] = new[:, :, 0]
+            else:
+                lines, own = torch.arange(n, device=buffer.device), self._own.to(buffer.device)
+                buffer.transpose(1, 2)[lines, own] = new[:, :, 0]
+            return buffer[:n]
         stop = pass_.offset + new.shape[2]
         place = rows if isinstance(rows, slice) else rows.to(buffer.device)  # pyright: ignore
         buffer[place, :, pass_.offset : stop] = new
@@ -178,16 +212,18 @@ class RowCache(Cache):
 
     def admit(self, rows: Sequence[int], prefixes: Sequence[Prefix]) -> None:
         """Make rows ready for new trials behind their prefixes: nothing of the trials before them is left."""
-        where = torch.tensor(rows)
-        for buffer in (*self.keys.values(), *self.values.values()):
-            buffer.index_fill_(0, where.to(buffer.device), 0)
+        used = torch.tensor([row for row in rows if row in self._used], dtype=torch.long)
+        self._used.update(rows)
+        if len(used):
+            for buffer in (*self.keys.values(), *self.values.values()):
+                buffer.index_fill_(0, used.to(buffer.device), 0)
         for row, prefix in zip(rows, prefixes, strict=True):
             for layer, state in prefix.states.items():
                 self._keep_state(layer, state, slice(row, row + 1))
 
     def move(self, row: int, to: int, n_own: int) -> None:
         """Let a row take another one's place."""
-        for buffer in (*self.keys.values(), *self.values.values()):
+        for buffer in (*(keys.transpose(2, 3) for keys in self.keys.values()), *self.values.values()):
             buffer[to, :, :n_own] = buffer[row, :, :n_own]
             buffer[to, :, n_own:] = 0
         for state in self.states.values():

@@ -17,10 +17,12 @@ from introspect.subjects.engine.prefixes import Prefixes
 from introspect.subjects.engine.probe import reason_against
 from introspect.subjects.engine.rows import Ending
 from introspect.subjects.engine.runner import Runner
+from introspect.subjects.engine.tune import Timing, timed, width_for
 from introspect.subjects.subject import Reply, Request
 
 Way = Literal["shared prefix", "full prefill"]
 DEFAULT_WIDTH = 64
+FULL_WIDTH = 32
 
 
 class Engine:
@@ -69,6 +71,18 @@ class Engine:
             products = "packed once, oneDNN" if self.runner.products.packed else "the model's own"
         said = {"way": str(self.way), "products": products}
         return {**said, "reason": self.reason} if self.reason else said
+
+    def width_for(self, requests: Sequence[Request], n_requests: int, bytes_per_token: int) -> int:
+        """Return how many rows to run at a time, by trying where a run is long enough for that to pay."""
+        if self.reason:
+            return min(FULL_WIDTH, n_requests)
+        return width_for(self.runner, self.prefixes, self.ending, requests, n_requests, bytes_per_token)
+
+    def timed(self, requests: Sequence[Request], width: int) -> Timing:
+        """Measure what some requests cost, from a few tokens of each."""
+        if self.reason:
+            return self.full.timed(requests[:width])
+        return timed(self.runner, self.prefixes, self.ending, requests, width)
 
     def generate(self, requests: Sequence[Request], width: int | None = None) -> list[Reply]:
         """Answer requests, in order."""

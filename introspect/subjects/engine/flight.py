@@ -11,23 +11,16 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from introspect.injection import Injector
-from introspect.subjects.engine.passes import Group, Pass, grouped
+from introspect.subjects.engine.passes import BUCKET, Group, Pass, grouped, rounded
 from introspect.subjects.engine.prefixes import Prefixes, n_shared
 from introspect.subjects.engine.rows import Ending, Row
 from introspect.subjects.engine.runner import Runner
 from introspect.subjects.subject import Reply, Request
 
-BUCKET = 16
-"""Own positions are attended to in multiples of it: what lies behind a row's last token is masked."""
 LINES = 4
 """A step of decoding has a multiple of it as rows: below that, products may sum in another order."""
 TOKENS_AT_ONCE = 512
 """Prompt tokens in one pass: enough for full speed, few enough to stay small."""
-
-
-def rounded(n: int, to: int) -> int:
-    """Round up to a multiple."""
-    return -(-n // to) * to
 
 
 class Flight:
@@ -49,8 +42,7 @@ class Flight:
         order = sorted(shared, key=lambda index: (shared[index], len(requests[index].prompt.ids)))
         self.queue = deque((index, requests[index], shared[index]) for index in order)
         self.width = min(rounded(width, LINES), rounded(len(requests), LINES))
-        longest = (len(r.prompt.ids) - len(shared[i]) + r.max_new_tokens - 1 for i, r in enumerate(requests))
-        self.cache = runner.cache(self.width, rounded(max(longest), BUCKET))
+        self.cache = runner.cache(self.width)
         self.injector = Injector(runner.blocks, (), runner.name)
         self.rows: list[Row] = []
         self.groups: tuple[Group, ...] | None = None
@@ -132,7 +124,7 @@ class Flight:
         begins = torch.tensor([prefix.length for prefix in prefixes])
         if self.groups is None:
             self.groups = grouped(prefixes)
-        own = torch.tensor([row.at for row in rows] + [0] * idle)
+        own = torch.tensor([row.at for row in rows] + [rows[-1].at] * idle)
         ids = torch.tensor([row.fed[-1] for row in rows] + [0] * idle)[:, None]
         n_own = rounded(int(own.max()) + 1, BUCKET)
         pass_ = Pass((begins + own)[:, None], begins, self.groups, slice(0, len(prefixes)), None, n_own)

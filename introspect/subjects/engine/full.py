@@ -6,6 +6,8 @@ finished are carried along until the last one is. It needs nothing of a model bu
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from introspect.injection import Injector
 from introspect.spans import PADDING
 from introspect.subjects.engine.batch import Batch, left_pad
 from introspect.subjects.engine.rows import Ending, Row
+from introspect.subjects.engine.tune import STEPS, Timing
 from introspect.subjects.subject import Reply, Request
 
 
@@ -51,6 +54,15 @@ class FullPrefill:
             for index, reply in zip(group, self._decode([requests[i] for i in group]), strict=True):
                 replies[index] = reply
         return [replies[i] for i in range(len(requests))]
+
+    def timed(self, requests: Sequence[Request]) -> Timing:
+        """Measure what some requests cost, from a few tokens of each."""
+        seconds: list[float] = []
+        for n_tokens in (1, STEPS + 1):
+            begun = perf_counter()
+            self.generate([replace(request, max_new_tokens=n_tokens) for request in requests])
+            seconds.append(perf_counter() - begun)
+        return Timing(len(requests), seconds[0] / len(requests), max(0.0, seconds[1] - seconds[0]) / STEPS)
 
     def _groups(self, requests: Sequence[Request]) -> list[list[int]]:
         if self.takes_positions:

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+BUCKET = 16
+"""Own positions are attended to in multiples of it: what lies behind a row's last token is masked."""
+
 State = tuple[tuple[Tensor | None, ...], tuple[Tensor | None, ...]]
 """Convolution and recurrent states of one layer, row first."""
 
@@ -15,6 +18,11 @@ def each(state: State, change: Callable[[Tensor], Tensor]) -> State:
     """Apply a function to every tensor of a state."""
     conv, recurrent = (tuple(None if part is None else change(part) for part in parts) for parts in state)
     return conv, recurrent
+
+
+def rounded(n: int, to: int) -> int:
+    """Round up to a multiple."""
+    return -(-n // to) * to
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)

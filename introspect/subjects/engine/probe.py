@@ -5,7 +5,7 @@ from torch import Tensor
 
 from introspect.errors import SubjectError
 from introspect.injection import Injector
-from introspect.subjects.engine.passes import Pass, grouped
+from introspect.subjects.engine.passes import BUCKET, Pass, grouped
 from introspect.subjects.engine.prefixes import CHUNK, Prefixes
 from introspect.subjects.engine.runner import Runner
 
@@ -36,7 +36,7 @@ def reason_against(runner: Runner, prefixes: Prefixes) -> str | None:
 def _through_a_prefix(runner: Runner, prefixes: Prefixes, ids: Tensor) -> Tensor:
     """Return the logits after the own tokens of a row, and after one more in a step of decoding."""
     prefix = prefixes.get(tuple(ids[:N_PREFIX].tolist()))
-    cache, injector = runner.cache(4, 2 * N_OWN), Injector(runner.blocks)
+    cache, injector = runner.cache(4), Injector(runner.blocks)
     begins = torch.full((4,), N_PREFIX)
     cache.admit(range(4), [prefix] * 4)
     groups, rows = grouped([prefix] * 4), torch.arange(4)
@@ -44,6 +44,6 @@ def _through_a_prefix(runner: Runner, prefixes: Prefixes, ids: Tensor) -> Tensor
     positions = begins[:, None] + torch.arange(N_OWN)
     pass_ = Pass(positions, begins, groups, rows, 0, N_OWN)
     first = runner.run(own, pass_, cache, injector, lines=(), idle=4)
-    pass_ = Pass(begins[:, None] + N_OWN, begins, groups, slice(0, 4), None, 2 * N_OWN)
+    pass_ = Pass(begins[:, None] + N_OWN, begins, groups, slice(0, 4), None, BUCKET)
     second = runner.run(ids[-1:].repeat(4, 1), pass_, cache, injector, lines=(), idle=4)
     return torch.stack([first[0, -1], second[0, -1]])

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from introspect.subjects.engine.memory import free_bytes
 
 DTYPES = (torch.float32, torch.bfloat16)
+LARGE = 1 << 14
+"""Outputs from which a layer's result is too large to be allocated anew in every step: the unembedding's."""
+OUTPUTS_AT_ONCE = 1 << 12
 CLOSE = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 """How far a packed product may be from the usual one, relative to its largest component."""
 
@@ -52,7 +55,7 @@ class Products:
             return
         self._stamp, self._forwards = stamp, []
         if _packable(self._modules):
-            packed: dict[int, Tensor] = {}
+            packed: dict[int, list[Tensor]] = {}
             self._forwards = [_packed(module, packed) for module in self._modules]
 
 
@@ -70,17 +73,47 @@ def _packable(modules: Sequence[nn.Linear]) -> bool:
     return 2 * n_bytes < free_bytes(weights[0].device) and _agrees(modules[0])
 
 
-def _packed(module: nn.Linear, packed: dict[int, Tensor]) -> _Forward:
+def _packed(module: nn.Linear, packed: dict[int, list[Tensor]]) -> _Forward:
     """Return the packed product of one layer; layers that share a weight share its packed copy."""
-    weight, bias = module.weight, module.bias
+    weight, bias = module.weight.detach(), module.bias
+    large = module.out_features >= LARGE
     if weight.data_ptr() not in packed:
-        packed[weight.data_ptr()] = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
+        parts = weight.split(OUTPUTS_AT_ONCE) if large else (weight,)
+        packed[weight.data_ptr()] = [torch.ops.mkldnn._reorder_linear_weight(part, None) for part in parts]
     ready = packed[weight.data_ptr()]
+    if large:
+        return _into_one_place(ready, bias)
 
-    def forward(given: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(given, ready, bias, "none", [], "")
+    def product(given: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(given, ready[0], bias, "none", [], "")
 
-    return forward
+    return product
+
+
+def _into_one_place(ready: Sequence[Tensor], bias: Tensor | None) -> _Forward:
+    """Let a large product write its result where it wrote the last one, some outputs at a time.
+
+    Memory as large as the logits of a batch comes fresh from the system each time it is asked for, and that takes
+    longer than the product. Who keeps a result beyond the next pass has to copy it; the engine keeps none.
+    """
+    n_outputs = sum(part.shape[0] for part in ready)
+    place = torch.empty(0)
+
+    def product(given: Tensor) -> Tensor:
+        nonlocal place
+        n = given.numel() // given.shape[-1]
+        if len(place) < n or place.dtype != given.dtype:
+            place = given.new_empty(n, n_outputs)
+        start = 0
+        for part in ready:
+            stop = start + part.shape[0]
+            own = None if bias is None else bias[start:stop]
+            result = torch.ops.mkldnn._linear_pointwise(given, part, own, "none", [], "")
+            place[:n, start:stop] = result.view(n, -1)
+            start = stop
+        return place[:n].view(*given.shape[:-1], n_outputs)
+
+    return product
 
 
 def _agrees(module: nn.Linear) -> bool:

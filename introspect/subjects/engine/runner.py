@@ -38,9 +38,9 @@ class Runner:
         """Where token ids go: the device of the embedding."""
         return next(self.model.get_input_embeddings().parameters()).device
 
-    def cache(self, width: int = 0, length: int = 0) -> RowCache:
+    def cache(self, width: int = 0) -> RowCache:
         """Return an empty cache for this model."""
-        return RowCache(self.model.config, width, length)
+        return RowCache(self.model.config, width)
 
     @contextmanager
     def ready(self) -> Iterator[None]:

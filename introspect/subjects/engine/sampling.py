@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+ROWS_AT_ONCE = 16
+"""Rows of logits handled together: what they need then stays in the processor's cache, and is not fetched anew from the
+system in every step, which costs more than the sums do."""
 BLOCK = 256
 """Tokens whose probabilities are summed first, so that two short cumulative sums do for one over the vocabulary."""
 
@@ -31,7 +34,12 @@ def choose(
     the blocks' own sums are float32.
     """
     device = torch.device("cpu") if logits.device.type == "mps" else logits.device  # mps has no float64
-    logits, temperature, uniform = logits.to(device).float(), temperature.to(device), uniform.to(device)
+    logits, temperature, uniform = logits.to(device), temperature.to(device), uniform.to(device)
+    parts = zip(*(tensor.split(ROWS_AT_ONCE) for tensor in (logits, temperature, uniform)), strict=True)
+    return torch.cat([_chosen(part.float(), *others) for part, *others in parts])
+
+
+def _chosen(logits: Tensor, temperature: Tensor, uniform: Tensor) -> Tensor:
     drawn = (temperature > 0).nonzero().flatten()
     if not len(drawn):
         return logits.argmax(dim=-1)
