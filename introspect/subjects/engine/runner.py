@@ -81,7 +81,7 @@ class Runner:
             keep: Logits of so many last positions, or of these columns.
 
         Returns:
-            Logits in the model's dtype.
+            Logits in the model's dtype. They are valid until the next pass, which may write into the same place.
         """
         injector.at(pass_.positions, lines, idle)
         options: dict[str, object] = {self.cache_name: cache, "use_cache": True}
