@@ -22,6 +22,8 @@ from introspect.subjects.engine.cache import current
 from introspect.subjects.engine.passes import Group, Pass
 
 NAME = "introspect_shared_prefix"
+LINES = 12
+"""Lines from which torch's product of matrices on the CPU sums in one order, whatever their number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +90,8 @@ class _Heads:
             scores = torch.tanh(scores / softcap) * softcap
         if bias is None:
             return scores
-        shaped = scores.view(len(scores), self.n_kv, self.per, self.n_queries, scores.shape[-1])
-        return (shaped + bias.to(scores.device)).view_as(scores)
+        shaped = scores.reshape(len(scores), self.n_kv, self.per, self.n_queries, scores.shape[-1])
+        return (shaped + bias.to(scores.device)).view(scores.shape)
 
 
 def attend(  # noqa: PLR0913 - transformers' signature
@@ -132,10 +134,21 @@ def _groups(pass_: Pass | None, n: int) -> list[Group]:
     return [group for group in found if group is not None]
 
 
-def _side_by_side(part: Tensor) -> Tensor:
-    """Join the rows of each key-value head, as one matrix for all of them."""
+def _times(part: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply the rows of each key-value head, side by side, with one matrix for all of them.
+
+    Few lines are filled up to ``LINES``: below that a product may sum in another order, and a row's bits would depend
+    on how many rows share its prefix.
+
+    Args:
+        part: ``[row, kv_head, line, width]``.
+        matrix: ``[kv_head, width, out]``.
+    """
     n, n_kv, length, width = part.shape
-    return part.transpose(0, 1).reshape(n_kv, n * length, width)
+    lines = part.transpose(0, 1).reshape(n_kv, n * length, width)
+    missing = max(0, LINES - n * length)
+    filled = torch.nn.functional.pad(lines, (0, 0, 0, missing)) if missing else lines
+    return (filled @ matrix)[:, : n * length].view(n_kv, n, length, -1).transpose(0, 1)
 
 
 def _prefix_scores(
@@ -147,9 +160,8 @@ def _prefix_scores(
     scores = queries if alone else queries.new_full((*queries.shape[:3], longest), low)
     for group, bias in zip(groups, biases.prefix, strict=False):
         asked = queries if alone else queries[group.rows]
-        product = _side_by_side(asked) @ group.prefix.keys[layer][0].transpose(1, 2)
-        here = product.view(heads.n_kv, len(asked), -1, group.prefix.length).transpose(0, 1)
-        here = heads.biased(here, None if bias is None else bias[: len(asked)], softcap)
+        product = _times(asked, group.prefix.keys[layer][0].transpose(1, 2))
+        here = heads.biased(product, None if bias is None else bias[: len(asked)], softcap)
         if alone:
             return here
         scores[group.rows, :, :, : group.prefix.length] = here
@@ -164,7 +176,7 @@ def _add_prefix(out: Tensor, weights: Tensor, group: Group, values: Tensor) -> N
     """Add what a group's rows take from their prefix."""
     whole = _covers(group, len(out))
     share = weights if whole else weights[group.rows]
-    taken = (_side_by_side(share) @ values[0]).view(out.shape[1], len(share), *out.shape[2:]).transpose(0, 1)
+    taken = _times(share, values[0])
     if whole:
         out += taken
     else:
