@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from introspect.spans import Span
     from introspect.stimuli import Stimuli, load_stimuli
     from introspect.subjects.load import load_subject
-    from introspect.subjects.subject import Reply, Request
+    from introspect.subjects.subject import Query, Readout, Reply, Request
     from introspect.sweeps.plans import load_plan
     from introspect.sweeps.run import sweep
     from introspect.vectors.extract import concept_vector, extract
@@ -37,6 +37,8 @@ _HOME = {
     "Injection": "injection",
     "IntrospectError": "errors",
     "Plan": "records",
+    "Query": "subjects.subject",
+    "Readout": "subjects.subject",
     "Reply": "subjects.subject",
     "Request": "subjects.subject",
     "RuleGrader": "graders.rules",
@@ -68,6 +70,8 @@ __all__ = [
     "Injection",
     "IntrospectError",
     "Plan",
+    "Query",
+    "Readout",
     "Reply",
     "Request",
     "RuleGrader",

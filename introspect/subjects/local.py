@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from introspect.errors import InjectionActiveError, SubjectError, VectorMismatchError
+from introspect.errors import InjectionActiveError, LayerError, SubjectError, VectorMismatchError
 from introspect.injection import Injection, is_active
 from introspect.progress import Advance, silent
 from introspect.records import SubjectIdentity, Where
@@ -16,7 +16,7 @@ from introspect.subjects.blocks import decoder_blocks
 from introspect.subjects.chat import Chat, Encoded
 from introspect.subjects.engine.batch import left_pad
 from introspect.subjects.engine.engine import Engine
-from introspect.subjects.subject import Reply, Request
+from introspect.subjects.subject import Query, Readout, Reply, Request
 from introspect.vectors.vector import ConceptVector
 
 READ_BATCH = 32
@@ -112,11 +112,7 @@ class LocalSubject:
     def _check(self, requests: Sequence[Request]) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         for request in requests:
-            for injection in request.injections:
-                if injection.vector.subject != self.identity.fingerprint:
-                    raise VectorMismatchError(
-                        injection.vector.concept, injection.vector.subject, self.identity.fingerprint
-                    )
+            self._check_vectors(request.injections)
             length = len(request.prompt.ids) + request.max_new_tokens
             if limit and length > limit:
                 message = (
@@ -124,6 +120,28 @@ class LocalSubject:
                     f"context of {self.identity.name}, {limit} tokens"
                 )
                 raise SubjectError(message)
+
+    def _check_vectors(self, injections: Sequence[Injection]) -> None:
+        for vector in (injection.vector for injection in injections):
+            if vector.subject != self.identity.fingerprint:
+                raise VectorMismatchError(vector.concept, vector.subject, self.identity.fingerprint)
+
+    def score(self, queries: Sequence[Query]) -> list[Readout]:
+        """Read log-probabilities of options, ranks of words and activations off prompts, in order.
+
+        A trial starts at the layer that is injected, from the clean outputs of its prompt, which are computed once.
+
+        Raises:
+            VectorMismatchError: A vector comes from another subject.
+            LayerError: A layer to read that the subject does not have.
+            SpanError: A position outside the prompt.
+        """
+        for query in queries:
+            self._check_vectors(query.injections)
+            for layer in query.layers:
+                if not 0 <= layer < self.n_layers:
+                    raise LayerError(layer, self.n_layers, self.identity.name)
+        return self.engine.score(queries)
 
     def ask(
         self,

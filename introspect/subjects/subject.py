@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from introspect.audit import CLEAN
+from introspect.errors import SpanError
 from introspect.injection import Injection
 from introspect.progress import Advance, silent
 from introspect.records import Audit, SubjectIdentity
@@ -44,6 +45,55 @@ class Reply:
         return self.audits[0] if self.audits else CLEAN
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What to read off one prompt in one pass, with or without injections; nothing is generated.
+
+    ``options`` are answers, each a set of tokens that all count as it, scored after the last token of the prompt.
+    ``words`` are tokens whose rank and log-probability are taken after each of ``positions`` (absolute; a negative one
+    counts from the end). ``layers`` are blocks whose output, injections included, is read at the same positions.
+    """
+
+    prompt: Encoded
+    injections: tuple[Injection, ...] = ()
+    options: tuple[tuple[int, ...], ...] = ()
+    words: tuple[int, ...] = ()
+    positions: tuple[int, ...] = (-1,)
+    layers: tuple[int, ...] = ()
+
+    @property
+    def at(self) -> tuple[int, ...]:
+        """The positions, counted from the start.
+
+        Raises:
+            SpanError: A position outside the prompt.
+        """
+        n = len(self.prompt.ids)
+        for position in self.positions:
+            if not -n <= position < n:
+                message = f"position {position} is outside the prompt, which has {n} tokens"
+                raise SpanError(message)
+        return tuple(position % n for position in self.positions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """What was read: all of it float32 on the CPU, in the order of the query.
+
+    ``option_logprobs`` is ``[option]``, and ``option_mass`` the probability of all options together: where it is small,
+    their ratio says little. ``ranks`` (1 is the most probable token) and ``logprobs`` are ``[word, position]``;
+    ``activations`` is ``[layer, position, d_model]``.
+    """
+
+    query: Query
+    option_logprobs: Float[Tensor, " option"]
+    option_mass: float
+    ranks: Int[Tensor, "word position"]
+    logprobs: Float[Tensor, "word position"]
+    activations: Float[Tensor, "layer position d_model"]
+    audits: tuple[Audit, ...]
+
+
 @runtime_checkable
 class Subject(Protocol):
     """A model in the laboratory."""
@@ -64,6 +114,10 @@ class Subject(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer requests, in order."""
+        ...
+
+    def score(self, queries: Sequence[Query]) -> list[Readout]:
+        """Read logits and activations off prompts, in order; one pass each, nothing is generated."""
         ...
 
     def stream(self, requests: Sequence[Request], width: int | None = None) -> Iterator[tuple[int, Reply]]:

@@ -102,9 +102,9 @@ class RowCache(Cache):
         raise SubjectError(message)
 
     @property
-    def recurrent(self) -> bool:
-        """Whether any layer keeps a state that cannot be cut at a token."""
-        return any(isinstance(layer, _StateLayer) for layer in self.layers)
+    def recurrent_layers(self) -> list[int]:
+        """The layers that keep a state instead of keys and values."""
+        return [index for index, layer in enumerate(self.layers) if isinstance(layer, _StateLayer)]
 
     def begin(self, pass_: Pass, states: "dict[int, State] | None" = None) -> None:
         """Announce the next forward pass.

@@ -15,10 +15,11 @@ from introspect.subjects.engine.full import FullPrefill
 from introspect.subjects.engine.memory import out_of_memory
 from introspect.subjects.engine.prefixes import Prefixes
 from introspect.subjects.engine.probe import reason_against
+from introspect.subjects.engine.readouts import Readouts
 from introspect.subjects.engine.rows import Ending
 from introspect.subjects.engine.runner import Runner
 from introspect.subjects.engine.tune import Timing, timed, width_for
-from introspect.subjects.subject import Reply, Request
+from introspect.subjects.subject import Query, Readout, Reply, Request
 
 Way = Literal["shared prefix", "full prefill"]
 DEFAULT_WIDTH = 64
@@ -71,6 +72,15 @@ class Engine:
             products = "packed once, oneDNN" if self.runner.products.packed else "the model's own"
         said = {"way": str(self.way), "products": products}
         return {**said, "reason": self.reason} if self.reason else said
+
+    @cached_property
+    def readouts(self) -> Readouts:
+        """What reads logits and activations off prompts."""
+        return Readouts(self.runner, self.prefixes, sharing=self.reason is None)
+
+    def score(self, queries: Sequence[Query]) -> list[Readout]:
+        """Answer queries, in order."""
+        return self.readouts.score(queries)
 
     def width_for(self, requests: Sequence[Request], n_requests: int, bytes_per_token: int) -> int:
         """Return how many rows to run at a time, by trying where a run is long enough for that to pay."""

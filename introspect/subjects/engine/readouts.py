@@ -1,0 +1,203 @@
+"""Read-outs: log-probabilities of options, ranks of words, activations; one pass each, from the injected layer on."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from introspect.injection import Injector
+from introspect.records import Audit
+from introspect.subjects.engine.passes import Pass, grouped
+from introspect.subjects.engine.prefixes import SHORTEST, Prefixes, n_shared
+from introspect.subjects.engine.resume import Clean, Staircase
+from introspect.subjects.engine.runner import Runner
+from introspect.subjects.subject import Query, Readout, Request
+
+TOKENS_AT_ONCE = 1024
+LOGITS_AT_ONCE = 1 << 26
+"""Most logits in one pass."""
+CLEANS_KEPT = 64
+"""Clean prompts whose outputs are kept for the next queries."""
+
+
+def n_before(query: Query) -> int:
+    """Return how many first tokens are shared: those before the first injection and before all that is read."""
+    shared = n_shared(Request(query.prompt, query.injections))
+    cut = min(shared, *query.at) if query.words or query.layers else shared
+    return cut if cut >= SHORTEST else 0
+
+
+class Readouts:
+    """The read-outs of one model.
+
+    Args:
+        runner: The model.
+        prefixes: Its prefixes.
+        sharing: Whether it can be carried by shared prefixes; if not, every prompt is run whole.
+    """
+
+    def __init__(self, runner: Runner, prefixes: Prefixes, sharing: bool) -> None:
+        self._runner, self._prefixes, self._sharing = runner, prefixes, sharing
+        self._cleans: OrderedDict[tuple[int, tuple[int, ...]], Clean] = OrderedDict()
+        self.evaluated = 0
+
+    @torch.inference_mode()
+    def score(self, queries: Sequence[Query]) -> list[Readout]:
+        """Answer queries, in order."""
+        found: dict[int, Readout] = {}
+        for indices in self._batches(queries):
+            batch = [queries[i] for i in indices]
+            answers = self._resumed(batch) if self._sharing else self._whole(batch)
+            found.update(zip(indices, answers, strict=True))
+        return [found[i] for i in range(len(queries))]
+
+    def _batches(self, queries: Sequence[Query]) -> list[list[int]]:
+        """Put queries with equally many own tokens together, those of one prompt side by side."""
+        alike: dict[tuple[int, bool], list[int]] = {}
+        for index, query in enumerate(queries):
+            cut = n_before(query) if self._sharing else 0
+            alike.setdefault((len(query.prompt.ids) - cut, cut > 0), []).append(index)
+        batches: list[list[int]] = []
+        vocabulary = self._runner.model.config.get_text_config().vocab_size
+        for (length, _), members in alike.items():
+            members.sort(key=lambda i: (queries[i].prompt.ids, self._joins(queries[i])))
+            most = max(len(queries[i].at) for i in members) + 1
+            n = max(1, min(TOKENS_AT_ONCE // length, LOGITS_AT_ONCE // (most * vocabulary)))
+            batches += [members[start : start + n] for start in range(0, len(members), n)]
+        return batches
+
+    def _joins(self, query: Query) -> int:
+        n_layers = len(self._runner.blocks)
+        return min((injection.vector.layer for injection in query.injections), default=n_layers - 1)
+
+    def _resumed(self, queries: Sequence[Query]) -> list[Readout]:
+        order = sorted(range(len(queries)), key=lambda i: self._joins(queries[i]))
+        rows = [queries[i] for i in order]
+        injector = Injector(self._runner.blocks, [row.injections for row in rows], self._runner.name)
+        with self._runner.ready():
+            cleans = [self._clean(row) for row in rows]
+            stairs = Staircase(cleans, [self._joins(row) for row in rows])
+            begins = torch.tensor([clean.prefix.length for clean in cleans])
+            n_own = len(cleans[0].own)
+            positions = begins[:, None] + torch.arange(n_own)
+            pass_ = Pass(positions, begins, grouped([clean.prefix for clean in cleans]), None, 0, n_own)
+            columns = sorted({at - clean.prefix.length for row, clean in zip(rows, cleans, strict=True)
+                              for at in _asked(row)})  # fmt: skip
+            cache = self._runner.cache()
+            ids = torch.tensor([clean.own for clean in cleans])
+            with ExitStack() as stack:
+                stack.enter_context(stairs.installed(self._runner.blocks))
+                stack.enter_context(injector)
+                seen = stack.enter_context(_Watch(self._runner.blocks, {layer for row in rows for layer in row.layers}))
+                logits = self._runner.run(
+                    ids, pass_, cache, injector,
+                    states=stairs.states(cache.recurrent_layers), keep=torch.tensor(columns),
+                )  # fmt: skip
+            self.evaluated += stairs.evaluated
+        answers: list[Readout | None] = [None] * len(rows)
+        for row, (query, clean) in enumerate(zip(rows, cleans, strict=True)):
+            cut = clean.prefix.length
+            joined = self._joins(query)
+            outputs = {
+                layer: seen.outputs[layer][row] if layer >= joined else clean.outputs[layer] for layer in query.layers
+            }
+            lines = {at: logits[row, columns.index(at - cut)] for at in _asked(query)}
+            acts = [[outputs[layer][at - cut] for at in query.at] for layer in query.layers]
+            answers[order[row]] = _readout(query, lines, acts, injector.drop(row, 0))
+        return [answer for answer in answers if answer is not None]
+
+    def _clean(self, query: Query) -> Clean:
+        cut = n_before(query)
+        key = (cut, query.prompt.ids)
+        if key not in self._cleans:
+            self._cleans[key] = self._computed(query.prompt.ids, cut)
+            while len(self._cleans) > CLEANS_KEPT:
+                self._cleans.popitem(last=False)
+        self._cleans.move_to_end(key)
+        return self._cleans[key]
+
+    def _computed(self, ids: tuple[int, ...], cut: int) -> Clean:
+        blocks, prefix, own = self._runner.blocks, self._prefixes.get(ids[:cut]), ids[cut:]
+        positions = cut + torch.arange(len(own))[None]
+        pass_ = Pass(positions, torch.tensor([cut]), grouped([prefix]), None, 0, len(own))
+        with _Watch(blocks, set(range(len(blocks)))) as seen:
+            self._runner.run(
+                torch.tensor([own]), pass_, self._runner.cache(), Injector(blocks), lines=(), idle=1,
+                states=prefix.states,
+            )  # fmt: skip
+        self.evaluated += len(blocks) * len(own)
+        outputs = torch.stack([seen.outputs[layer][0].to(self._runner.device) for layer in range(len(blocks))])
+        return Clean(prefix, own, outputs, tuple(seen.tupled[layer] for layer in range(len(blocks))))
+
+    def _whole(self, queries: Sequence[Query]) -> list[Readout]:
+        """Run prompts of equal length whole, without a prefix and without resuming."""
+        model, blocks = self._runner.model, self._runner.blocks
+        ids = torch.tensor([query.prompt.ids for query in queries])
+        injector = Injector(blocks, [query.injections for query in queries], self._runner.name)
+        with injector, _Watch(blocks, {layer for query in queries for layer in query.layers}) as seen:
+            injector.at(torch.arange(ids.shape[1]).expand(len(ids), -1))
+            logits = model(input_ids=ids.to(self._runner.device), use_cache=False).logits
+        self.evaluated += len(blocks) * ids.numel()
+        answers: list[Readout] = []
+        for row, query in enumerate(queries):
+            lines = {at: logits[row, at] for at in _asked(query)}
+            acts = [[seen.outputs[layer][row, at] for at in query.at] for layer in query.layers]
+            answers.append(_readout(query, lines, acts, injector.drop(row, 0)))
+        return answers
+
+    def clear(self) -> None:
+        """Let every clean prompt go."""
+        self._cleans.clear()
+
+
+class _Watch:
+    """Keeps what some blocks put out in one pass, injections included: its hooks come behind those that are there."""
+
+    def __init__(self, blocks: Sequence[nn.Module], layers: set[int]) -> None:
+        self._blocks, self._layers = blocks, layers
+        self.outputs: dict[int, Tensor] = {}
+        self.tupled: dict[int, bool] = {}
+
+    def __enter__(self) -> "_Watch":
+        self._handles = [self._blocks[layer].register_forward_hook(self._keep(layer)) for layer in self._layers]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _keep(self, layer: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks return what they like
+            self.tupled[layer] = isinstance(output, tuple)
+            self.outputs[layer] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+
+def _asked(query: Query) -> set[int]:
+    """Return the positions whose logits are needed; the last one's if none is, since a model gives some."""
+    last = len(query.prompt.ids) - 1
+    return {*(query.at if query.words else ()), *((last,) if query.options or not query.words else ())}
+
+
+def _readout(
+    query: Query, logits: dict[int, Tensor], acts: Sequence[Sequence[Tensor]], audits: tuple[Audit, ...]
+) -> Readout:
+    logs = {at: torch.log_softmax(line.float(), dim=-1).cpu() for at, line in logits.items()}
+    last, at = len(query.prompt.ids) - 1, query.at
+    options = torch.tensor([float(logs[last][list(tokens)].logsumexp(dim=0)) for tokens in query.options])
+    ranks, chosen = torch.zeros(0, len(at), dtype=torch.long), torch.zeros(0, len(at))
+    if query.words:
+        lines = torch.stack([logs[position] for position in at])
+        chosen = lines[:, list(query.words)].T
+        ranks = 1 + (lines[None] > chosen[..., None]).sum(dim=-1)
+    return Readout(query, options, float(options.exp().sum()), ranks, chosen, _stacked(acts, len(at)), audits)
+
+
+def _stacked(acts: Sequence[Sequence[Tensor]], n_positions: int) -> Tensor:
+    if not acts:
+        return torch.zeros(0, n_positions, 0)
+    return torch.stack([torch.stack([line.float().cpu() for line in layer]) for layer in acts])
