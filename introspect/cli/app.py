@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from introspect.cli.bench import bench
+from introspect.cli.models import models
 from introspect.cli.playground import ask, vectors
 from introspect.cli.runs import analyze, figures, report, run
 from introspect.errors import IntrospectError
@@ -27,6 +29,8 @@ app = typer.Typer(
 )
 for _verb in (ask, run, analyze, figures, report):
     app.command(no_args_is_help=True)(_verb)
+for _verb in (bench, models):
+    app.command()(_verb)
 app.add_typer(vectors)
 
 
