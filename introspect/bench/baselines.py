@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from introspect.injection import Injection
-from introspect.subjects.engine.sampling import choose, uniforms
+from introspect.subjects.engine.sampling import choose, gumbels, lead
 from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Request
 
@@ -64,15 +64,14 @@ def greedy(subject: LocalSubject, requests: Sequence[Request]) -> list[tuple[int
 
 @torch.inference_mode()
 def sampled(subject: LocalSubject, request: Request) -> tuple[int, ...]:
-    """Generate one row with a cache of transformers' own, drawing with the request's own uniform numbers."""
+    """Generate one row with a cache of transformers' own, drawing with the request's own numbers."""
     ids = torch.tensor([request.prompt.ids]).to(subject.model.device)
-    drawn = uniforms(request.seed, request.max_new_tokens)
     temperature, reply = torch.tensor([float(request.temperature)]), []
     cache = DynamicCache(config=subject.model.config)
     with hooked(subject, [request.injections]):
         for step in range(request.max_new_tokens):
             logits = subject.model(input_ids=ids, past_key_values=cache, use_cache=True).logits[:, -1]
-            token = choose(logits, temperature, drawn[step : step + 1])
+            token = choose(logits, temperature, gumbels(request.seed, logits.shape[-1], step))
             reply.append(int(token))
             ids = token[:, None].to(ids.device)
     return tuple(reply)
@@ -93,7 +92,7 @@ def scores(subject: LocalSubject, queries: Sequence[Query]) -> list[Tensor]:
 
 @torch.inference_mode()
 def gap(subject: LocalSubject, request: Request, reply: Sequence[int], step: int) -> float:
-    """Return how close batch 1 is to another token at a step: the gap of its two best logits, or of the draw's edge."""
+    """Return how close batch 1 is to another token at a step: the gap of the two best, numbers included."""
     ids = torch.tensor([[*request.prompt.ids, *reply[:step]]]).to(subject.model.device)
     n_prompt = len(request.prompt.ids)
 
@@ -118,6 +117,4 @@ def gap(subject: LocalSubject, request: Request, reply: Sequence[int], step: int
     if not request.temperature:
         best = logits.topk(2).values
         return float(best[0] - best[1])
-    cumulative = torch.softmax(logits / request.temperature, dim=-1).double().cumsum(dim=-1)
-    edge = uniforms(request.seed, step + 1)[step] * cumulative[-1]
-    return float((cumulative - edge).abs().min())
+    return lead(logits, request.temperature, gumbels(request.seed, len(logits), step)[0])

@@ -20,9 +20,9 @@ from introspect.subjects.load import load_subject
 from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Request
 
-GREEDY_TIE, SAMPLED_TIE = 1e-3, 1e-5
-"""A row that diverges where batch 1 is nearer than this to another token is a near tie: the gap of its two best logits,
-or the distance of the drawn number from the nearest edge of the cumulative distribution."""
+TIE = 1e-3
+"""A row that diverges where batch 1's two best are nearer than this is a near tie: its logits, or, where it draws, its
+log-probabilities with their Gumbel numbers."""
 SAME_SCORE = {"float32": 1e-3, "bfloat16": 0.5}
 """Log-odds that differ by no more count as equal; bfloat16 keeps eight bits of a logit of twenty or so."""
 STEPS = 24
@@ -133,9 +133,14 @@ class Bench:
         self._warm()
         replies, spent = self._fly(requests)
         self._row("self_report", "engine", len(requests), spent, each, self._same(requests[:n], replies[:n], single))
+        if self.dtype == "float32":
+            self.sampled(requests, n)
+
+    def sampled(self, requests: Sequence[Request], n: int) -> None:
+        """Time sampled self-reports, and compare them with batch 1 drawing with the same numbers."""
         sampled = [_at_one(request) for request in requests]
-        with measured(device) as alone:
-            single = [baselines.sampled(subject, request) for request in sampled[:n]]
+        with measured(self.engine.runner.device) as alone:
+            single = [baselines.sampled(self.subject, request) for request in sampled[:n]]
         each = self._row("self_report_sampled", "batch1", n, alone, 0.0)
         replies, spent = self._fly(sampled)
         same = self._same(sampled[:n], replies[:n], single)
@@ -172,7 +177,7 @@ class Bench:
                 equal += 1
                 continue
             distance = baselines.gap(self.subject, request, alone, step)
-            if distance <= (SAMPLED_TIE if request.temperature else GREEDY_TIE):
+            if distance <= TIE:
                 gaps.append(distance)
         return min(len(requests), len(replies)), equal, gaps
 
@@ -204,15 +209,16 @@ class Bench:
         """Measure what the goals name besides: longer prefixes, more trials, the injection's own share of a step."""
         if self.engine.reason:
             return {}
+        long = tasks.self_reports(self.drawn, self.width, self.sizes.tokens)
         short = tasks.self_reports(self.drawn, self.width, STEPS)
         base = self._seconds(short)
         n_shared = len(short[0].prompt.ids)
         fillers = next(n for n in range(1, 99) if len(tasks.prompt(self.subject, n).ids) >= 4 * n_shared - 90)
-        longer = self._seconds(tasks.self_reports(self.drawn, self.width, STEPS, n_fillers=fillers))
+        longer = self._seconds(tasks.self_reports(self.drawn, self.width, self.sizes.tokens, n_fillers=fillers))
         more = self._seconds(tasks.self_reports(self.drawn, 4 * self.width, STEPS)) / 4
         with_it, without = ([self._step(inject) for _ in range(3)] for inject in (True, False))
         return {
-            "prefix_x4": longer / base,
+            "prefix_x4": longer / self._seconds(long),
             "trials_x4": more / base,
             "injection_share_of_step": 1 - min(without) / min(with_it),
         }
@@ -295,7 +301,7 @@ def bench(
 
 def n_rows(dtypes: Sequence[str]) -> int:
     """Count the rows of a report."""
-    return 13 * len(dtypes)
+    return sum(13 if dtype == "float32" else 11 for dtype in dtypes)
 
 
 def _import_seconds() -> float:

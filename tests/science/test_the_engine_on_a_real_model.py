@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import introspect
-from introspect.subjects.engine.sampling import uniforms
+from introspect.subjects.engine.sampling import BLOCK, gumbels
 
 LAYERS = (5, 12, 20, 26)
 
@@ -67,7 +67,7 @@ def test_tokens_are_those_of_plain_transformers_with_a_hook(smollm2, requests):
 
 def plain(model, request, n):
     """One row, no cache, the whole text again for every token; our own hook and our own draw."""
-    ids, drawn = list(request.prompt.ids), uniforms(request.seed, n)
+    ids = list(request.prompt.ids)
 
     def hook(module, args, out):
         out = out.clone()
@@ -83,8 +83,10 @@ def plain(model, request, n):
             with torch.inference_mode():
                 logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1]
             if request.temperature:
-                cumulative = torch.softmax(logits / request.temperature, dim=-1).double().cumsum(dim=-1)
-                ids.append(int(torch.searchsorted(cumulative, drawn[step] * cumulative[-1], right=True)))
+                numbers = gumbels(request.seed, len(logits), step)[0]
+                blocks = torch.softmax(logits / request.temperature, dim=-1).view(-1, BLOCK)
+                block = int((blocks.sum(dim=-1).log() + numbers[:-BLOCK]).argmax())
+                ids.append(block * BLOCK + int((blocks[block].log() + numbers[-BLOCK:]).argmax()))
             else:
                 ids.append(int(logits.argmax()))
     finally:

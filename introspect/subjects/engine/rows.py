@@ -9,24 +9,32 @@ from torch import Tensor
 from introspect.records import Audit
 from introspect.subjects.chat import Chat
 from introspect.subjects.engine.passes import NO_PREFIX, Prefix
-from introspect.subjects.engine.sampling import choose, uniforms
+from introspect.subjects.engine.sampling import choose, gumbels
 from introspect.subjects.subject import Reply, Request
 
+STEPS_AT_ONCE = 16
 Finish = Literal["stop", "length"]
 
 
 class Row:
     """One request on its way."""
 
-    __slots__ = ("fed", "finish", "index", "n_own", "prefix", "request", "uniform")
+    __slots__ = ("_numbers", "fed", "finish", "index", "n_own", "prefix", "request")
 
     def __init__(self, index: int, request: Request, prefix: Prefix = NO_PREFIX) -> None:
         self.index, self.request, self.prefix = index, request, prefix
         self.n_own = len(request.prompt.ids) - prefix.length
         self.fed: list[int] = []
         self.finish: Finish | None = None
-        drawn = uniforms(request.seed, request.max_new_tokens).tolist() if request.temperature else []
-        self.uniform = drawn or [0.0] * request.max_new_tokens
+        self._numbers: Tensor | None = None
+
+    def numbers(self, vocabulary: int) -> Tensor:
+        """Return the numbers that the next token is drawn with; they are made for some steps at a time."""
+        step = len(self.fed)
+        if self._numbers is None or step % STEPS_AT_ONCE == 0:
+            n = STEPS_AT_ONCE if self.request.temperature else 1
+            self._numbers = gumbels(self.request.seed, vocabulary, step - step % STEPS_AT_ONCE, n)
+        return self._numbers[step % STEPS_AT_ONCE % len(self._numbers)]
 
     @property
     def own(self) -> tuple[int, ...]:
@@ -59,8 +67,10 @@ class Ending:
     def take(self, rows: Sequence[Row], logits: Tensor) -> list[int]:
         """Choose and note the next token of these rows; return the tokens."""
         temperature = torch.tensor([float(row.request.temperature) for row in rows])
-        uniform = torch.tensor([row.uniform[len(row.fed)] for row in rows], dtype=torch.float64)
-        tokens = choose(logits, temperature, uniform).tolist()
+        numbers = None
+        if bool((temperature > 0).any()):
+            numbers = torch.stack([row.numbers(logits.shape[-1]) for row in rows])
+        tokens = choose(logits, temperature, numbers).tolist()
         for row, token in zip(rows, tokens, strict=True):
             row.fed.append(token)
             row.finish = self.of(row)
