@@ -25,7 +25,8 @@ TIE = 1e-3
 log-probabilities with their Gumbel numbers."""
 SAME_SCORE = {"float32": 1e-3, "bfloat16": 0.5}
 """Log-odds that differ by no more count as equal; bfloat16 keeps eight bits of a logit of twenty or so."""
-STEPS = 24
+STEPS, ROWS = 24, 64
+"""Tokens and rows of what is measured besides the three tasks."""
 
 
 class BenchRow(Record):
@@ -64,6 +65,7 @@ class Sizes:
     tokens: int = 100
     compared: int = 32
     compared_bfloat16: int = 8
+    sampled: int = 12
     batch: int = 32
     vectors: int = 2
     localised: int = 40
@@ -134,7 +136,7 @@ class Bench:
         replies, spent = self._fly(requests)
         self._row("self_report", "engine", len(requests), spent, each, self._same(requests[:n], replies[:n], single))
         if self.dtype == "float32":
-            self.sampled(requests, n)
+            self.sampled(requests, min(n, self.sizes.sampled))
 
     def sampled(self, requests: Sequence[Request], n: int) -> None:
         """Time sampled self-reports, and compare them with batch 1 drawing with the same numbers."""
@@ -163,8 +165,9 @@ class Bench:
                 self.step_seconds = self.step_seconds or median(full or [s for _, s in flight.steps])
         return [found[i] for i in range(len(requests))], spent
 
-    def _flight(self, requests: Sequence[Request]) -> Flight:
-        return Flight(self.engine.runner, self.engine.prefixes, self.engine.ending, requests, self.width)
+    def _flight(self, requests: Sequence[Request], width: int | None = None) -> Flight:
+        engine = self.engine
+        return Flight(engine.runner, engine.prefixes, engine.ending, requests, width or self.width)
 
     def _same(
         self, requests: Sequence[Request], replies: Sequence[tuple[int, ...]], single: Sequence[tuple[int, ...]]
@@ -209,13 +212,13 @@ class Bench:
         """Measure what the goals name besides: longer prefixes, more trials, the injection's own share of a step."""
         if self.engine.reason:
             return {}
-        long = tasks.self_reports(self.drawn, self.width, self.sizes.tokens)
-        short = tasks.self_reports(self.drawn, self.width, STEPS)
+        long = tasks.self_reports(self.drawn, ROWS, self.sizes.tokens)
+        short = tasks.self_reports(self.drawn, ROWS, STEPS)
         base = self._seconds(short)
         n_shared = len(short[0].prompt.ids)
         fillers = next(n for n in range(1, 99) if len(tasks.prompt(self.subject, n).ids) >= 4 * n_shared - 90)
-        longer = self._seconds(tasks.self_reports(self.drawn, self.width, self.sizes.tokens, n_fillers=fillers))
-        more = self._seconds(tasks.self_reports(self.drawn, 4 * self.width, STEPS)) / 4
+        longer = self._seconds(tasks.self_reports(self.drawn, ROWS, self.sizes.tokens, n_fillers=fillers))
+        more = self._seconds(tasks.self_reports(self.drawn, 4 * ROWS, STEPS)) / 4
         with_it, without = ([self._step(inject) for _ in range(3)] for inject in (True, False))
         return {
             "prefix_x4": longer / self._seconds(long),
@@ -226,12 +229,12 @@ class Bench:
     def _seconds(self, requests: Sequence[Request]) -> float:
         with torch.inference_mode():
             begun = perf_counter()
-            list(self._flight(requests))
+            list(self._flight(requests, ROWS))
             return perf_counter() - begun
 
     def _step(self, inject: bool) -> float:
         with torch.inference_mode():
-            flight = self._flight(tasks.self_reports(self.drawn, self.width, 12, inject=inject))
+            flight = self._flight(tasks.self_reports(self.drawn, ROWS, 12, inject=inject), ROWS)
             list(flight)
         return median(seconds for _, seconds in flight.steps)
 
