@@ -12,14 +12,6 @@ from introspect.stimuli import Turn
 from introspect.subjects.chat import TRANSCRIPT_STOP
 from introspect.subjects.subject import Request
 
-CLOSE = {"atol": 2e-4, "rtol": 0.0}
-LOOSE = {"atol": 3e-3, "rtol": 0.0}
-"""Qwen3-Next: a chunk and a step sum its recurrence in another order, and these weights are drawn to be sharp."""
-
-
-def close(subject):
-    return LOOSE if subject.model.config.model_type == "qwen3_next" else CLOSE
-
 
 def test_reading_equals_the_hidden_states_of_every_prompt_alone(subject):
     prompts = ["bread", "the ocean, and whatever else is large and wet and far away", "peace of mind", "Yes!"]
@@ -34,9 +26,9 @@ def test_reading_equals_the_hidden_states_of_every_prompt_alone(subject):
         with torch.inference_mode():
             states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
             outputs = states[0 if model.config.model_type == "mamba2" else 1 :][: tiny.N_LAYERS - 1]  # 1: the embedding
-            torch.testing.assert_close(row[:-1], torch.stack(outputs)[:, 0, -1], **CLOSE)
+            torch.testing.assert_close(row[:-1], torch.stack(outputs)[:, 0, -1], **tiny.close(subject))
             # The last entry is taken behind the final norm; layer 3 is what goes into it.
-            torch.testing.assert_close(final_norm(row[-1]), states[-1][0, -1], **CLOSE)
+            torch.testing.assert_close(final_norm(row[-1]), states[-1][0, -1], **tiny.close(subject))
 
 
 def test_reading_many_prompts_keeps_their_order_and_reports_progress(llama):
@@ -45,7 +37,7 @@ def test_reading_many_prompts_keeps_their_order_and_reports_progress(llama):
     read = llama.read(prompts, lambda n=1, note="": done.append(n))
     assert sum(done) == 40
     for index in (0, 7, 21, 39):
-        torch.testing.assert_close(read[index], llama.read([prompts[index]])[0], **CLOSE)
+        torch.testing.assert_close(read[index], llama.read([prompts[index]])[0], **tiny.close(llama))
 
 
 def requests_of(subject, **options):
@@ -68,7 +60,7 @@ def test_greedy_replies_under_injection_equal_those_of_the_plain_model(subject):
     for row, (request, reply) in enumerate(zip(requests, replies, strict=True)):
         assert reply.tokens == witness.greedy(subject.model, request)
         expected = witness.one_pass(subject.model, request, reply.tokens)
-        torch.testing.assert_close(torch.stack(logits[row]), expected, **close(subject))
+        torch.testing.assert_close(torch.stack(logits[row]), expected, **tiny.close(subject))
 
 
 def test_prefill_then_decode_equals_one_pass_over_prompt_and_reply(subject):
@@ -78,7 +70,7 @@ def test_prefill_then_decode_equals_one_pass_over_prompt_and_reply(subject):
             (reply,) = subject.generate([request])
         fed = [*reply.tokens, 0][: len(logits[0])]  # a stop token was sampled, but is cut from the reply
         expected = witness.one_pass(subject.model, request, fed)
-        torch.testing.assert_close(torch.stack(logits[0]), expected, **close(subject))
+        torch.testing.assert_close(torch.stack(logits[0]), expected, **tiny.close(subject))
 
 
 def test_a_prompt_with_its_reply_must_fit_the_context(padded):

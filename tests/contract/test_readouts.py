@@ -9,7 +9,6 @@ from introspect.errors import LayerError, SpanError, VectorMismatchError
 from introspect.subjects.subject import Query
 
 LONG = "I look at what happens inside, and I change it. " * 4 + "Go.{{trial}} Which word do you notice?"
-CLOSE = {"atol": 5e-4, "rtol": 0.0}
 OPTIONS = ((20, 21), (22,), (23, 24, 25))
 
 
@@ -46,7 +45,7 @@ def test_options_are_scored_after_the_last_token(subject):
     for query, readout in zip(queries, subject.score(queries), strict=True):
         logs = expected(subject, query)[0][-1]
         wanted = torch.stack([logs[list(tokens)].exp().sum().log() for tokens in OPTIONS])
-        torch.testing.assert_close(readout.option_logprobs, wanted, **CLOSE)
+        torch.testing.assert_close(readout.option_logprobs, wanted, **tiny.close(subject))
         assert readout.option_mass == pytest.approx(float(wanted.exp().sum()), abs=1e-5)
         assert readout.query is query
 
@@ -57,33 +56,36 @@ def test_ranks_and_activations_at_positions_and_layers(subject):
     for query, readout in zip(queries, subject.score(queries), strict=True):
         logs, outputs = expected(subject, query)
         at = [len(query.prompt.ids) + position for position in query.positions]
-        torch.testing.assert_close(readout.logprobs, logs[at][:, [30, 31]].T, **CLOSE)
+        torch.testing.assert_close(readout.logprobs, logs[at][:, [30, 31]].T, **tiny.close(subject))
         for word, ranks in zip((30, 31), readout.ranks, strict=True):
             for position, rank in zip(at, ranks.tolist(), strict=True):
                 above = int((logs[position] > logs[position][word] + 1e-3).sum())
                 below = int((logs[position] > logs[position][word] - 1e-3).sum())
                 assert above < rank <= below + 1
         wanted = torch.stack([outputs[layer][at] for layer in layers])
-        sharp = subject.model.config.model_type == "qwen3_next"  # its recurrence is summed in another order
-        torch.testing.assert_close(readout.activations, wanted, atol=3e-3 if sharp else 5e-4, rtol=0.0)
+        torch.testing.assert_close(readout.activations, wanted, **tiny.close(subject))
 
 
 def test_positions_before_the_injection_are_read_as_they_are(llama):
+    subject = llama
     query = queries_of(llama)[2]
     early = Query(query.prompt, query.injections, words=(30,), positions=(0, 5, -1), layers=(0, 3))
     (readout,) = llama.score([early])
     logs, outputs = expected(llama, early)
     at = [0, 5, len(early.prompt.ids) - 1]
-    torch.testing.assert_close(readout.logprobs[0], logs[at][:, 30], **CLOSE)
-    torch.testing.assert_close(readout.activations, torch.stack([outputs[layer][at] for layer in (0, 3)]), **CLOSE)
+    torch.testing.assert_close(readout.logprobs[0], logs[at][:, 30], **tiny.close(subject))
+    torch.testing.assert_close(
+        readout.activations, torch.stack([outputs[layer][at] for layer in (0, 3)]), **tiny.close(subject)
+    )
 
 
 def test_the_slower_path_reads_the_same(padded):
+    subject = padded
     queries = queries_of(padded, options=OPTIONS, words=(30,), layers=(1, 3))
     shared = tiny.subject(padded.model.config.model_type).score(queries)
     for one, other in zip(padded.score(queries), shared, strict=True):
-        torch.testing.assert_close(one.option_logprobs, other.option_logprobs, **CLOSE)
-        torch.testing.assert_close(one.activations, other.activations, **CLOSE)
+        torch.testing.assert_close(one.option_logprobs, other.option_logprobs, **tiny.close(subject))
+        torch.testing.assert_close(one.activations, other.activations, **tiny.close(subject))
         assert [audit.edited_prompt for audit in one.audits] == [audit.edited_prompt for audit in other.audits]
 
 

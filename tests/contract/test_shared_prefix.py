@@ -24,9 +24,6 @@ TEXTS = (
 )
 """Three share their first chunks; all are longer than any attention window of the tests."""
 
-CLOSE = {"atol": 5e-4, "rtol": 0.0}
-"""The stated tolerance of float32 logits of these models, which are drawn to be sharp; most families keep to 1e-5."""
-
 
 def requests_of(subject, lengths, **options):
     """One request for each reply length; texts, layers, strengths, spans and seeds in turn."""
@@ -129,7 +126,7 @@ def test_a_rows_logits_are_those_of_the_row_alone(subject):
     for index, request in enumerate(requests):
         with witness.taken(subject) as alone:
             subject.generate([request])
-        torch.testing.assert_close(torch.stack(together[index]), torch.stack(alone[0]), **CLOSE)
+        torch.testing.assert_close(torch.stack(together[index]), torch.stack(alone[0]), **tiny.close(subject))
 
 
 @pytest.mark.parametrize("family", ["llama", "gemma3_text", "gpt_neox"])

@@ -129,6 +129,7 @@ class Engine:
         if rows == 1:
             message = f"there is not enough memory for one row on {self.runner.name}: {str(error).splitlines()[0]}"
             raise SubjectError(message) from error
+        self.readouts.clear()
         self.prefixes.clear()
         self.width = min(self.width, rows // 2)
         return rows // 2

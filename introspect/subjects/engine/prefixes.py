@@ -116,5 +116,6 @@ class Prefixes:
         return cache.extended(prefix, ids)
 
     def clear(self) -> None:
-        """Let everything go that no row uses."""
+        """Let everything go; a row keeps its own prefix as long as it runs."""
         self._pieces.clear()
+        self._whole.clear()
