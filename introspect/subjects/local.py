@@ -110,16 +110,19 @@ class LocalSubject:
         return self.engine.stream(requests, width)
 
     def _check(self, requests: Sequence[Request]) -> None:
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         for request in requests:
             self._check_vectors(request.injections)
-            length = len(request.prompt.ids) + request.max_new_tokens
-            if limit and length > limit:
-                message = (
-                    f"a prompt of {len(request.prompt.ids)} tokens and a reply of {request.max_new_tokens} exceed the "
-                    f"context of {self.identity.name}, {limit} tokens"
-                )
-                raise SubjectError(message)
+            self.check_room(len(request.prompt.ids), request.max_new_tokens)
+
+    def check_room(self, n_prompt: int, n_new: int) -> None:
+        """Raise ``SubjectError`` if a prompt and a reply of so many tokens are longer than the model's context."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if limit and n_prompt + n_new > limit:
+            message = (
+                f"a prompt of {n_prompt} tokens and a reply of {n_new} exceed the context of {self.identity.name}, "
+                f"{limit} tokens"
+            )
+            raise SubjectError(message)
 
     def _check_vectors(self, injections: Sequence[Injection]) -> None:
         for vector in (injection.vector for injection in injections):

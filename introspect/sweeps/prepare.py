@@ -110,7 +110,9 @@ def prepare(plan: Plan, max_trials: int | None = None) -> Prepared:
     vectors_hash = recipe(subject.identity, concepts, baseline, stimuli, plan.method).digest
     everything = trial_specs(plan, subject.identity, wordings, concepts.names, vectors_hash)
     for wording in wordings.values():
-        subject.chat.encode(wording.turns).tokens_of(plan.span)
+        encoded = subject.chat.encode(wording.turns)
+        encoded.tokens_of(plan.span)
+        subject.check_room(len(encoded.ids), plan.max_new_tokens)
     specs = subset(everything, max_trials, plan.seed)
     return Prepared(plan, subject, stimuli, wordings, concepts, baseline, vectors_hash, specs, len(everything))
 

@@ -11,6 +11,7 @@ PLANS = [
     ({"concepts": '"nowhere.toml"'}, ["there is no concept file", "nowhere.toml"]),
     ({"baseline": '"lindsey_base"'}, ["did you mean 'lindsey_baseline'"]),
     ({"layers": "[4]"}, ["layer 4 is outside", "0..3"]),
+    ({"max_new_tokens": "999999"}, ["a reply of 999999 exceed the context of"]),
     ({"layers": "[-1]"}, ["layer -1 is outside"]),
     ({"depths": "[0.5]"}, ["either layers", "not both"]),
     ({"strengths": "[-1]"}, ["-1", "negative"]),
