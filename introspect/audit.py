@@ -3,8 +3,12 @@
 import math
 from collections.abc import Sequence
 
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from introspect.errors import AuditError
-from introspect.records import Audit
+from introspect.records import Audit, Edit
 from introspect.spans import Span
 from introspect.vectors.vector import ConceptVector
 
@@ -12,8 +16,33 @@ MEASURES = ("prompt", "generated", "stray", "delta", "residual", "error")
 """Summed for every injection: positions changed in the prompt, in the reply and outside the span; and, over the span,
 the norms of the change, of the residual stream before it, and of the change's deviation from the plan."""
 
+NORMS_AGREE = 1e-5
+"""How far two float32 norms of one vector may be apart, as a fraction: devices sum in different orders."""
 
-def audited(vector: ConceptVector, span: Span, sums: Sequence[float], eps: float, fed_back: int) -> Audit:
+
+def planned_push(
+    before: Float[Tensor, "row position d_model"],
+    size: Float[Tensor, " row"],
+    target: Float[Tensor, "row d_model"],
+    swap: Bool[Tensor, " row"],
+) -> Float[Tensor, "row position d_model"]:
+    """Return what ``amplify`` or ``swap`` should change, from what entered the edit, in float32.
+
+    Written a second time here, and not shared with the edit, so that a mistake in either shows as a difference.
+
+    Args:
+        before: The residual stream that entered the edit.
+        size: The norm of each row's change, in residual-stream units.
+        target: What a swap moves towards; not looked at in other rows.
+        swap: Which rows are swaps; the others amplify.
+    """
+    away = torch.where(swap[:, None, None], target[:, None] - before, before)
+    return size[:, None, None] * torch.nn.functional.normalize(away, dim=-1, eps=torch.finfo(torch.float32).tiny)
+
+
+def audited(
+    vector: ConceptVector, span: Span, sums: Sequence[float], eps: float, fed_back: int, edit: Edit = "add"
+) -> Audit:
     """Turn what was measured of one injection into its audit.
 
     Args:
@@ -22,6 +51,7 @@ def audited(vector: ConceptVector, span: Span, sums: Sequence[float], eps: float
         sums: One number for each of ``MEASURES``.
         eps: The residual stream's precision: the distance from 1 to the next number.
         fed_back: Reply tokens that were fed back.
+        edit: What was to be done.
 
     Raises:
         AuditError: What was measured differs from what was planned.
@@ -34,6 +64,7 @@ def audited(vector: ConceptVector, span: Span, sums: Sequence[float], eps: float
     n = max(edited, 1.0)
     audit = Audit(
         layer=vector.layer,
+        edit=edit,
         prompt_spans=span.prompt,
         planned_prompt=span.n_prompt,
         planned_generated=fed_back if span.generated else 0,
@@ -44,8 +75,10 @@ def audited(vector: ConceptVector, span: Span, sums: Sequence[float], eps: float
         residual_norm=measured["residual"] / n,
         relative_strength=measured["delta"] / measured["residual"] if measured["residual"] else 0.0,
     )
-    # The sum is rounded to the residual's own precision, half a unit in the last place of every component.
-    tolerance = 2 * eps * (audit.residual_norm + float(vector.delta.norm()))
+    # The sum is rounded to the residual's own precision, half a unit in the last place of every component. Where the
+    # change depends on what is there, its direction is a quotient of norms besides.
+    size = float(vector.delta.norm())
+    tolerance = 2 * eps * (audit.residual_norm + size) + (0.0 if edit == "add" else NORMS_AGREE * size)
     _verify(audit, measured["stray"], measured["error"] / n, tolerance)
     return audit
 
@@ -69,18 +102,3 @@ def _verify(audit: Audit, stray: float, error: float, tolerance: float) -> None:
     if problems:
         message = f"the injection at layer {audit.layer} is not the planned one ({'; '.join(problems)})"
         raise AuditError(message)
-
-
-CLEAN = Audit(
-    layer=None,
-    prompt_spans=(),
-    planned_prompt=0,
-    planned_generated=0,
-    edited_prompt=0,
-    edited_generated=0,
-    vector_norm=0.0,
-    delta_norm=0.0,
-    residual_norm=0.0,
-    relative_strength=0.0,
-)
-"""The audit of a trial without injection."""

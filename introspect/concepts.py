@@ -1,6 +1,6 @@
 """Concepts: a word with its aliases, or contrastive pairs of texts; read from shipped lists or the user's file.
 
-A TOML file holds ``[[concept]]`` tables with ``word`` and, if wanted, ``aliases`` and ``pairs``, or one plain
+A TOML file holds ``[[concept]]`` tables with ``word`` and, if wanted, ``aliases``, ``near`` and ``pairs``, or one plain
 ``words`` list. A CSV file has a column ``word`` (and ``aliases``, separated by ``|``), or the columns ``concept``,
 ``positive`` and ``negative``, one pair a row.
 """
@@ -21,10 +21,14 @@ SHIPPED = resources.files("introspect") / "data" / "concepts"
 
 
 class Concept(Record):
-    """One concept: ``pairs`` are (with the concept, without it); ``aliases`` are other words that name it."""
+    """One concept: ``pairs`` are (with the concept, without it); ``aliases`` are other words that name it.
+
+    ``near`` are related words that do not name it: a sentence with one of them is never drawn for the concept.
+    """
 
     word: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -1,4 +1,4 @@
-"""Injection: a vector added to the residual stream at one layer and chosen positions, by the only code that does so.
+"""Injection: the residual stream changed at one layer and chosen positions, by the only code that does so.
 
 The edit is a pure function of absolute token positions: which rows, which layer, which positions of the row's own
 text. Padding has no position. Backends tell the injector where the next forward pass stands (``at``) and carry the
@@ -6,23 +6,25 @@ hooks; nothing else adds to activations. A second hook behind the edit measures 
 trial whose measurement differs from its plan is an error, not a data point.
 
 Source of the method: Lindsey (2025), experiment 1 and appendix: the raw vector times the strength, at the output of
-the block that the vector was read from, from a stated token on, sampled tokens included.
+the block that the vector was read from, from a stated token on, sampled tokens included. Two controls change the stream
+as much, by what is there: ``amplify`` the model's own activation, and ``swap`` it for another prompt's (after the
+in-distribution control of Mayner, Decomposing introspection in LLMs; here at the matched norm).
 """
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from introspect.audit import MEASURES, audited
-from introspect.errors import LayerError, ShapeError
-from introspect.records import Audit
+from introspect.audit import MEASURES, audited, planned_push
+from introspect.errors import IntrospectError, LayerError, ShapeError, UnknownNameError
+from introspect.records import Audit, Edit
 from introspect.spans import Span, span_bounds, span_mask
 from introspect.vectors.vector import ConceptVector
 
@@ -31,10 +33,34 @@ _active: "weakref.WeakKeyDictionary[nn.Module, int]" = weakref.WeakKeyDictionary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Injection:
-    """A vector, with its layer and strength, and the span it acts on."""
+    """A vector, with its layer and strength, the span it acts on, and what is done there.
+
+    ``add`` adds strength times the raw vector. The other edits take only its size s, the norm of that product, in
+    residual-stream units: ``amplify`` adds s·h/‖h‖ to the activation h, ``swap`` s·(t − h)/‖t − h‖ with the ``target``
+    t, an activation of another prompt at the same layer; it goes past the target where that is nearer than s, and along
+    a direction that is mostly rounding where it is very near: at the last prompt token, say, if the target was read at
+    the last token of another prompt in the same template. Where h or t − h is zero nothing changes.
+
+    Raises:
+        UnknownNameError: No such edit.
+        ShapeError: A swap without a target of the vector's shape.
+        IntrospectError: Another edit with a target.
+    """
 
     vector: ConceptVector
     span: Span
+    edit: Edit = "add"
+    target: Float[Tensor, " d_model"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.edit not in get_args(Edit):
+            raise UnknownNameError("edit", self.edit, get_args(Edit))
+        wanted, given = tuple(self.vector.direction.shape), None if self.target is None else tuple(self.target.shape)
+        if self.edit == "swap" and given != wanted:
+            raise ShapeError("the activation that a swap moves towards", wanted, given)
+        if self.edit != "swap" and given is not None:
+            message = f"an injection with the edit {self.edit!r} has no target; only 'swap' moves towards one"
+            raise IntrospectError(message)
 
 
 def add(
@@ -48,6 +74,25 @@ def add(
     bits.
     """
     return torch.where(mask[..., None], residual + delta[:, None, :].to(residual), residual)
+
+
+def push(
+    residual: Float[Tensor, "row position d_model"],
+    size: Float[Tensor, " row"],
+    target: Float[Tensor, "row d_model"],
+    swap: Bool[Tensor, " row"],
+    mask: Bool[Tensor, "row position"],
+) -> Float[Tensor, "row position d_model"]:
+    """Return a copy of ``residual`` with activations changed by ``size``, each along a direction of its own.
+
+    A row of ``swap`` moves towards its ``target``, another one is amplified. It is computed in float32 and rounded
+    once. Positions outside the mask, without a direction, or of a row of size 0 keep their bits.
+    """
+    exact, size = residual.float(), size[:, None, None]
+    direction = torch.where(swap[:, None, None], target[:, None] - exact, exact)
+    norm = direction.norm(dim=-1, keepdim=True)
+    moves = mask[..., None] & (size > 0) & (norm > 0)
+    return torch.where(moves, (exact + size * (direction / norm)).to(residual), residual)
 
 
 def is_active(blocks: Sequence[nn.Module]) -> bool:
@@ -66,6 +111,36 @@ class _Entry:
         self.eps = 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pushes:
+    """Those injections of a site whose change depends on what is there; ``lines`` are theirs among the site's."""
+
+    lines: Int[Tensor, " push"]
+    size: Float[Tensor, " push"]
+    target: Float[Tensor, "push d_model"]
+    swap: Bool[Tensor, " push"]
+
+    @classmethod
+    def among(cls, injections: Sequence[Injection]) -> "_Pushes | None":
+        lines = [line for line, injection in enumerate(injections) if injection.edit != "add"]
+        if not lines:
+            return None
+        found = [injections[line] for line in lines]
+        deltas = torch.stack([one.vector.delta for one in found]).float()
+        targets = [torch.zeros_like(delta) if one.target is None else one.target.to(delta)
+                   for one, delta in zip(found, deltas, strict=True)]  # fmt: skip
+        swap = torch.tensor([one.edit == "swap" for one in found])
+        return cls(torch.tensor(lines), deltas.norm(dim=-1), torch.stack(targets), swap)
+
+    def to(self, device: torch.device) -> "_Pushes":
+        return _Pushes(*(part.to(device) for part in (self.lines, self.size, self.target, self.swap)))
+
+    def onto(self, edited: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+        """Put these injections' lines into what the others come to."""
+        pushed = push(before[self.lines], self.size, self.target, self.swap, mask.to(before.device)[self.lines])
+        return edited.index_copy(0, self.lines, pushed)
+
+
 class _Site:
     """The injections of some rows at one layer, at most one a row, as one forward pass sees them.
 
@@ -81,6 +156,7 @@ class _Site:
         self.n_prompt = torch.tensor([span.prompt_length for span in spans])
         self.generated = torch.tensor([span.generated for span in spans])
         self.deltas = torch.stack([entry.injection.vector.delta for entry in entries])
+        self.pushes = _Pushes.among([entry.injection for entry in entries])
         self.device_rows = self.rows
         self.mask = self.in_prompt = torch.zeros(0)
         self.everywhere = False
@@ -99,15 +175,19 @@ class _Site:
         self.everywhere = bool(self.mask.all())
 
     def edit(self, residual: Tensor) -> Tensor:
-        """Return the residual stream with this site's vectors added, and remember what it was."""
+        """Return the residual stream with this site's injections made, and remember what it was."""
         if self.deltas.device != residual.device or self.deltas.dtype != residual.dtype:
             self.deltas = self.deltas.to(residual)
             self.device_rows = self.rows.to(residual.device)
+            self.pushes = self.pushes and self.pushes.to(residual.device)
         before = residual.index_select(0, self.device_rows)
         self.seen = (before, before)
         if self.everywhere:
-            return residual.index_copy(0, self.device_rows, before + self.deltas[:, None])
-        edited = add(before, self.deltas, self.mask.to(residual.device))
+            edited = before + self.deltas[:, None]
+        else:
+            edited = add(before, self.deltas, self.mask.to(residual.device))
+        if self.pushes is not None:
+            edited = self.pushes.onto(edited, before, self.mask)
         return residual.index_copy(0, self.device_rows, edited)
 
     def watch(self, after: Tensor) -> None:
@@ -133,16 +213,36 @@ def _add_up(sites: Sequence[_Site]) -> None:
     before = before.float()
     change = after.float() - before
     size = change.norm(dim=-1)
-    # A delta of zero changes nothing where it acts: there the mask alone says which positions it acted on.
-    still = deltas.norm(dim=-1)[:, None] == 0
-    touched = torch.where(still, mask, size > 0)
-    wrong = (change - deltas[:, None]).norm(dim=-1)
+    planned, lost = _planned(sites, deltas, before)
+    # A plan of zero changes nothing where it acts: there the mask alone says which positions it acted on.
+    touched = (size > 0) | (mask & (planned.norm(dim=-1) <= lost))
+    wrong = (change - planned).norm(dim=-1)
     columns = (touched & in_prompt, touched & mask & ~in_prompt, touched & ~mask)
     norms = (size * mask, before.norm(dim=-1) * mask, wrong * mask)
     sums = torch.stack([column.double().sum(dim=1) for column in (*columns, *norms)], dim=1)
     for site, part in zip(sites, sums.split([len(site.entries) for site in sites]), strict=True):
         site.sums = part if site.sums is None else site.sums + part
         site.seen = None
+
+
+def _planned(sites: Sequence[_Site], deltas: Tensor, before: Tensor) -> tuple[Tensor, float | Tensor]:
+    """Return the change that is planned, and up to which norm of it rounding may leave no trace.
+
+    A vector of its own direction leaves one in small components at least. The activation that is there, scaled by less
+    than its precision, need not: amplifying an attention sink in bfloat16.
+    """
+    planned, start = deltas[:, None], 0
+    if all(site.pushes is None for site in sites):
+        return planned, 0.0
+    planned, lost = planned.repeat(1, before.shape[1], 1), torch.zeros_like(before[..., 0])
+    for site in sites:
+        if site.pushes is not None:
+            lines, eps = start + site.pushes.lines, torch.finfo(site.deltas.dtype).eps
+            size = deltas[lines].norm(dim=-1)
+            planned[lines] = planned_push(before[lines], size, site.pushes.target, site.pushes.swap)
+            lost[lines] = eps * before[lines].norm(dim=-1)
+        start += len(site.entries)
+    return planned, lost
 
 
 class Injector:
@@ -216,7 +316,7 @@ class Injector:
                 self._sites[key].deal()
         fed_back = max(0, reply_length - 1)
         return tuple(
-            audited(entry.injection.vector, entry.injection.span, entry.sums, entry.eps, fed_back)
+            audited(entry.injection.vector, entry.injection.span, entry.sums, entry.eps, fed_back, entry.injection.edit)
             for entry in self._rows[row]
         )
 

@@ -7,14 +7,18 @@ change a result. Nothing here imports torch.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-Arm = Literal["concept", "random", "none"]
-Where = Literal["prompt", "generated", "both"]
+Family = Literal["concept", "random", "covariance", "shuffled", "negated", "other", "swap", "amplify"]
+Info = Literal["none", "accurate", "neutral"]
+Match = Literal["norm", "effect"]
+Where = Literal["prompt", "generated", "both", "cache"]
+Edit = Literal["add", "amplify", "swap"]
 Method = Literal["word", "pair_mean", "pair_pca"]
 Reading = Literal["yes", "no", "unreadable"]
 
@@ -41,9 +45,15 @@ class Record(BaseModel):
 class Plan(Record):
     """What a sweep runs: a grid of cells crossed with concepts, wordings and samples.
 
-    Exactly one of ``layers`` (0-based blocks) and ``depths`` (fractions 0 to 1) is given. ``strengths`` multiply the
-    raw vector. ``concepts`` names a shipped list, a file, or the words themselves. ``batch_size`` is how many rows run
-    at a time; none lets the engine find out.
+    One of ``layers`` (0-based blocks) and ``depths`` (fractions 0 to 1) is given wherever something is injected.
+    ``strengths`` multiply the raw vector. ``concepts`` names a shipped list, a file, or the words themselves.
+    ``arms``, ``tasks`` and ``span`` are the protocol's own unless they are named. ``info`` are texts put before the
+    conversation, crossed with everything. ``match`` says whether control vectors have a concept vector's norm or its
+    effect on neutral text. ``format`` lets a chat model run in the plain transcript of base models; ``vectors`` is a
+    vector file of another subject of the same shape, to be used in place of the subject's own. ``n_options`` answers
+    are on offer where there is a choice; ``n_items`` of the questions, paragraphs or sentences are used.
+    ``max_new_tokens`` is the task's own unless it is given. ``batch_size`` is how many rows run at a time; none lets
+    the engine find out.
     """
 
     name: str
@@ -56,7 +66,9 @@ class Plan(Record):
     device: str = "auto"
     device_map: str | None = None
     trust_remote_code: bool = False
-    arms: tuple[Arm, ...] = ("concept", "random", "none")
+    format: Literal["auto", "chat", "transcript"] = "auto"
+    arms: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] = ()
     layers: tuple[int, ...] | None = None
     depths: tuple[float, ...] | None = None
     strengths: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
@@ -64,13 +76,18 @@ class Plan(Record):
     n_concepts: int | None = Field(default=None, ge=1)
     baseline: str = "lindsey_baseline"
     method: Method = "word"
+    vectors: str | None = None
     stimuli: str = "default"
     wordings: tuple[str, ...] = ()
-    span: str = "trial"
-    where: Where = "both"
+    span: str | None = None
+    where: Where | None = None
+    info: tuple[Info, ...] = ("none",)
+    match: Match = "norm"
+    n_options: int = Field(default=10, ge=2, le=26)
+    n_items: int | None = Field(default=None, ge=1)
     samples: int = Field(default=1, ge=1)
     none_samples: int = Field(default=1, ge=1)
-    max_new_tokens: int = Field(default=100, ge=1)
+    max_new_tokens: int | None = Field(default=None, ge=1)
     temperature: float = Field(default=1.0, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -95,16 +112,21 @@ class Plan(Record):
 
     @model_validator(mode="after")
     def _runs_something(self) -> "Plan":
-        if (self.layers is None) == (self.depths is None):
+        if self.layers is not None and self.depths is not None:
             message = "give either layers (0-based blocks) or depths (fractions 0 to 1), and not both"
             raise ValueError(message)
         for name, values in (
             ("arms", self.arms),
-            ("layers or depths", self.layers or self.depths),
+            ("tasks", self.tasks),
+            ("info", self.info),
+            ("layers", self.layers),
+            ("depths", self.depths),
             ("strengths", self.strengths),
             ("concepts", self.concepts),
         ):
-            if not values:
+            if values is None:
+                continue
+            if not values and name != "tasks":
                 message = f"the grid is empty: {name} has no value"
                 raise ValueError(message)
             if not isinstance(values, str) and len(set(values)) < len(values):
@@ -131,32 +153,53 @@ class SubjectIdentity(Record):
 
 
 class VectorRef(Record):
-    """Which direction is added: a concept's own, or control ``draw`` matched to that concept's norm."""
+    """Which direction is added: a concept's own, or control ``draw`` matched to that concept's norm.
 
-    family: Literal["concept", "random"]
+    ``other`` is the concept whose direction a vector of the family ``other`` has.
+    """
+
+    family: Family
     concept: str
     draw: int = 0
+    other: str | None = None
+
+
+class Also(Record):
+    """The same vector once more: on another span, at another strength (relative strength asks for two)."""
+
+    span: str
+    strength: float
 
 
 class TrialSpec(Record):
     """All that is needed to run one trial again.
 
-    ``wording_hash`` and ``vectors_hash`` pin the text and the vector file that the names point into; ``layer``,
-    ``strength`` and ``vector`` are ``None`` together, in the arm without injection.
+    ``wording_hash`` and ``vectors_hash`` pin the text and the vector file that the names point into; ``fill`` are the
+    texts put into the wording's slots. ``options`` are the answers on offer, ``truth`` the right one where one is
+    right, ``concept`` what the trial is about, injected or not. ``layer``, ``strength`` and ``vector`` are ``None``
+    together, in the arms without injection.
     """
 
     protocol: str
     subject: str
     dtype: str
-    arm: Arm
+    arm: str
+    task: str
     wording: str
     wording_hash: str
+    info: Info = "none"
+    fill: dict[str, str] = Field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    truth: str | None = None
+    concept: str | None = None
     vector: VectorRef | None
     vectors_hash: str
+    match: Match = "norm"
     layer: int | None
     strength: float | None
     span: str
     where: Where
+    also: tuple[Also, ...] = ()
     sample: int
     max_new_tokens: int
     temperature: float
@@ -177,10 +220,12 @@ class Audit(Record):
 
     ``prompt_spans`` are the planned half-open token ranges; ``edited_*`` count positions the hook changed.
     ``delta_norm`` is ‖after − before‖ averaged over them, ``vector_norm`` ‖v‖, ``residual_norm`` ‖h‖ before the edit,
-    averaged likewise; all in residual-stream units. ``relative_strength`` is delta_norm / residual_norm.
+    averaged likewise; all in residual-stream units. ``relative_strength`` is delta_norm / residual_norm. ``edit`` is
+    what was done: ``add`` a fixed vector, ``amplify`` the activation that is there, or ``swap`` it for another one.
     """
 
     layer: int | None
+    edit: Edit = "add"
     prompt_spans: tuple[tuple[int, int], ...]
     planned_prompt: int
     planned_generated: int
@@ -192,6 +237,21 @@ class Audit(Record):
     relative_strength: float
 
 
+CLEAN = Audit(
+    layer=None,
+    prompt_spans=(),
+    planned_prompt=0,
+    planned_generated=0,
+    edited_prompt=0,
+    edited_generated=0,
+    vector_norm=0.0,
+    delta_norm=0.0,
+    residual_norm=0.0,
+    relative_strength=0.0,
+)
+"""The audit of a trial without injection."""
+
+
 class Prompt(Record):
     """One rendered prompt, kept once for all the trials that share it; ``offsets`` are character ranges of tokens."""
 
@@ -201,16 +261,44 @@ class Prompt(Record):
     offsets: tuple[tuple[int, int], ...]
 
 
+class Scores(Record):
+    """What was read off one pass, nothing generated.
+
+    ``logprobs`` are natural logarithms, one for each of the specification's options, after the last prompt token;
+    ``mass`` is the probability of all options together. ``ranks`` are the best rank of the concept's word (1 is the
+    most probable token) after each token of ``positions``. ``surprisal`` is −log p of each token of a text, in nats.
+    ``curves`` have one value a layer.
+    """
+
+    logprobs: tuple[float, ...] = ()
+    mass: float | None = None
+    ranks: tuple[int, ...] = ()
+    positions: tuple[int, ...] = ()
+    surprisal: tuple[float, ...] = ()
+    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+
+
 class Trial(Record):
-    """One trial as it ran. Nothing volatile (no times, no machine): two runs of a plan give equal trials."""
+    """One trial as it ran. Nothing volatile (no times, no machine): two runs of a plan give equal trials.
+
+    ``audits`` has one audit for each injection. ``scale`` is the factor on the strength that gives a control vector the
+    concept vectors' effect; 1 where norms are matched.
+    """
 
     key: str
     spec: TrialSpec
     prompt: str
-    reply: str
-    reply_tokens: tuple[int, ...]
-    finish: Literal["stop", "length"]
-    audit: Audit
+    reply: str = ""
+    reply_tokens: tuple[int, ...] = ()
+    finish: Literal["stop", "length", "scored"]
+    audits: tuple[Audit, ...]
+    scores: Scores | None = None
+    scale: float = 1.0
+
+    @property
+    def audit(self) -> Audit:
+        """The first injection's audit, or that of a trial in which nothing was added."""
+        return self.audits[0] if self.audits else CLEAN
 
     @model_validator(mode="after")
     def _key_fits(self) -> "Trial":
@@ -218,6 +306,45 @@ class Trial(Record):
             message = f"the trial's key {self.key} does not belong to its spec ({self.spec.key})"
             raise ValueError(message)
         return self
+
+
+Scales = Mapping[tuple[str, int, float], float]
+"""Factors on the strength by family, layer and strength."""
+
+TOLERANCE = 0.15
+"""Largest share by which an effect may miss its target and still count as matched."""
+
+
+class Effect(Record):
+    """One match: at ``scale`` times the strength a family's divergence is ``reached``, and ``wanted`` was asked for.
+
+    Both are in nats a token.
+    """
+
+    family: Family
+    layer: int
+    strength: float
+    scale: float
+    reached: float
+    wanted: float
+
+    @property
+    def matched(self) -> bool:
+        """Whether the effect is the concept vectors', within the tolerance."""
+        return abs(self.reached - self.wanted) <= TOLERANCE * self.wanted + 1e-6
+
+
+class Effects(Record):
+    """All matches of a run, and on how much they rest."""
+
+    n_texts: int
+    concepts: tuple[str, ...]
+    effects: tuple[Effect, ...]
+
+    @property
+    def scales(self) -> Scales:
+        """The factors, by family, layer and strength."""
+        return {(effect.family, effect.layer, effect.strength): effect.scale for effect in self.effects}
 
 
 class Evidence(Record):

@@ -47,8 +47,27 @@ class Span:
 
     @classmethod
     def of(cls, where: Where, prompt: tuple[tuple[int, int], ...], prompt_length: int) -> "Span":
-        """Build the span that a plan names: the marked prompt tokens, the generated ones, or both."""
-        return cls(() if where == "generated" else prompt, where != "prompt", prompt_length)
+        """Build the span that a plan names: the marked prompt tokens, the generated ones, or both.
+
+        ``cache`` are the marked prompt tokens but the prompt's last: then nothing is added at a position whose output
+        is read for the reply, and the reply is reached through cached keys and values (or a recurrent state) alone.
+        The idea is Pearson-Vogel et al.'s (2026), who inject into an earlier turn only.
+
+        Raises:
+            SpanError: A range is empty or outside the prompt, or ``cache`` leaves none.
+        """
+        if where != "cache":
+            return cls(() if where == "generated" else prompt, where != "prompt", prompt_length)
+        last = prompt_length - 1
+        marked = cls(prompt, False, prompt_length)
+        kept = tuple((start, min(stop, last)) for start, stop in marked.prompt if start < last)
+        if not kept:
+            message = (
+                f"nothing is left of the span {', '.join(f'[{a}, {b})' for a, b in prompt) or 'without ranges'} for "
+                f"'cache', which leaves out the prompt's last token ({last}); mark an earlier one, or take 'prompt'"
+            )
+            raise SpanError(message)
+        return cls(kept, False, prompt_length)
 
 
 def span_mask(

@@ -7,84 +7,118 @@ from typing import Any
 
 import polars as pl
 
+from introspect.analysis.effects import effects
+from introspect.analysis.findings import Finding, findings
+from introspect.analysis.findings.special import with_both
+from introspect.analysis.metrics import METRICS, Metric, metrics_of
 from introspect.analysis.outcomes import Grader, grade_run, outcomes
 from introspect.analysis.runs import Run, load_run
 from introspect.analysis.show import print_analysis
-from introspect.analysis.tables import METRICS, rate_table
-from introspect.analysis.verdict import Verdict, verdict
+from introspect.analysis.tables import PARTS, rate_table
+from introspect.analysis.verdict import Verdict, verdict, verdict_of
 from introspect.graders.rules import RuleGrader
 from introspect.records import Claim, digest
 
-DEFINITIONS = {
-    "noticed": "the reply claims an injected or unusual thought",
-    "named": (
-        "the reply names the injected concept as that thought's content (random arm: the concept whose norm the "
-        "vector has; arm none: any concept of the run)"
+NOTES = {
+    "n_units": "distinct concepts, or distinct lead-ins, questions or prompts in the arm without injection",
+    "low, high": (
+        "95 % bounds: of shares, Wilson at the effective sample size over units; of means, Student's over units"
     ),
-    "coherent": "not empty, not garbled, not repeating itself, in one script",
-    "success": "coherent, noticed, named, and not named before it was noticed",
-    "readable": "the reply says whether it noticed; unreadable replies stay in every denominator",
-    "n_units": "distinct concepts, or distinct prompts in the arm without injection",
-    "low, high": "95 % Wilson bounds at the effective sample size over units",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A run's numbers. ``rows`` has one row a cell, ``pooled`` one an arm, ``per_concept`` one an arm and concept."""
+    """A run's numbers.
+
+    Attributes:
+        run: The run.
+        claims: What the grader read in each reply, by trial key.
+        outcomes: One row a trial (intentional control: a trial and layer).
+        pooled: One row a task and arm.
+        rows: One row a task, information text, arm, layer and strength.
+        per_concept: One row a task, arm and concept.
+        effects: Every concept's effect in every cell, by each task's primary measure.
+        verdict: The answer to the plan's question.
+        findings: What else the run shows, a sentence and a table each.
+    """
 
     run: Run
     claims: Mapping[str, Claim]
     outcomes: pl.DataFrame
-    rows: pl.DataFrame
     pooled: pl.DataFrame
+    rows: pl.DataFrame
     per_concept: pl.DataFrame
+    effects: pl.DataFrame
     verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @property
+    def protocol(self) -> str:
+        """The experiment."""
+        return self.run.manifest.plan.protocol
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The experiment's measures, the most telling first."""
+        return metrics_of(self.protocol)
 
     def to_json(self) -> dict[str, Any]:
         """Return the analysis as plain values."""
         manifest = self.run.manifest
+        names = [metric.name for metric in self.metrics]
         return {
             "run": str(self.run.path),
             "name": manifest.plan.name,
+            "protocol": self.protocol,
             "question": manifest.plan.question,
             "subject": manifest.subject.model_dump(mode="json"),
             "plan_hash": digest(manifest.plan.identity()),
             "grader": next((claim.grader for claim in self.claims.values()), None),
             "n_trials": len(self.run.trials),
             "n_planned": manifest.n_planned,
-            "definitions": DEFINITIONS,
+            "definitions": {name: METRICS[name].definition for name in names} | NOTES,
             "verdict": self.verdict.sentence,
             "verdict_points": list(self.verdict.points),
-            "arms": [_nested(row) for row in self.pooled.iter_rows(named=True)],
-            "rows": [_nested(row) for row in self.rows.iter_rows(named=True)],
+            "findings": [
+                {"name": each.name, "sentence": each.sentence, "table": _plain(each.table)} for each in self.findings
+            ],
+            "arms": [_nested(row, names) for row in self.pooled.iter_rows(named=True)],
+            "rows": [_nested(row, names) for row in self.rows.iter_rows(named=True)],
         }
 
     def show(self, cells: bool = False) -> None:
-        """Print the arms with their intervals, on demand every cell, and the verdict."""
-        rows = self.rows if cells else None
-        print_analysis(self.run.manifest, len(self.run.trials), self.pooled, self.verdict, rows)
+        """Print the arms with their intervals, on demand every cell, the verdict and the findings."""
+        print_analysis(self, cells)
 
 
 def analyze(run: Run | str | Path, grader: Grader | None = None) -> Analysis:
-    """Grade a run and compute its rates.
+    """Grade a run and compute its rates, effects and findings.
 
     Args:
         run: A run, or its folder.
         grader: What reads the replies; the rule grader by default.
     """
     opened = run if isinstance(run, Run) else load_run(run)
+    protocol, n_layers = opened.manifest.plan.protocol, opened.manifest.subject.n_layers
     claims = grade_run(opened, grader or RuleGrader())
     frame = outcomes(opened, claims)
-    no_cell = [pl.lit(None, dtype=pl.Int64).alias("layer"), pl.lit(None, dtype=pl.Float64).alias("strength")]
+    if protocol == "thought_vs_text":
+        frame = with_both(frame)
+    names = [metric.name for metric in metrics_of(protocol)]
+    changes = effects(frame, protocol, n_layers)
+    found = tuple(findings(protocol, frame, changes, opened.effects))
+    report = protocol == "injected_thought" and (frame.is_empty() or (frame["task"] == "report").any())
     return Analysis(
         run=opened,
         claims=claims,
         outcomes=frame,
-        rows=rate_table(frame, ("arm", "layer", "strength")),
-        pooled=rate_table(frame, ("arm",)).with_columns(no_cell),
-        per_concept=rate_table(_trials_as_units(frame), ("arm", "concept")),
-        verdict=verdict(frame),
+        pooled=rate_table(frame, ("task", "arm"), names),
+        rows=rate_table(frame, ("task", "info", "arm", "layer", "strength"), names),
+        per_concept=rate_table(_trials_as_units(frame), ("task", "arm", "concept"), names),
+        effects=changes,
+        verdict=verdict(frame.filter(pl.col("task") == "report")) if report else verdict_of(frame, changes),
+        findings=found,
     )
 
 
@@ -93,8 +127,13 @@ def _trials_as_units(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.filter(pl.col("concept").is_not_null()).with_columns(pl.col("key").alias("unit"))
 
 
-def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: row[name] for name in ("arm", "layer", "strength", "n", "n_units")}
+def _nested(row: Mapping[str, Any], metrics: list[str]) -> dict[str, Any]:
+    names = ("task", "info", "arm", "layer", "strength", "n", "n_units")
+    flat = {name: row.get(name) for name in names}
     return flat | {
-        metric: {part: row[f"{metric}_{part}"] for part in ("count", "rate", "low", "high")} for metric in METRICS
+        metric: {part: row[f"{metric}_{part}"] for part in ("n", *PARTS)} for metric in metrics if row[f"{metric}_n"]
     }
+
+
+def _plain(table: pl.DataFrame | None) -> list[dict[str, Any]] | None:
+    return None if table is None else table.to_dicts()

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from introspect.analysis.effects import NEUTRAL, by_unit
+from introspect.analysis.findings.finding import above, signed
+from introspect.analysis.findings.pooled import arm_table, exceeds
+from introspect.analysis.means import paired_difference
 from introspect.analysis.rates import Rate, difference
 from introspect.analysis.tables import rate_of
 
@@ -38,6 +42,43 @@ def verdict(frame: pl.DataFrame) -> Verdict:
     naming = _exceeds(frame, "named", ("yes",))
     points += (_gap(frame, "noticed", "reports noticing"), _gap(frame, "named", "names the concept"))
     return Verdict(_sentence(noticing, naming) + _caveat(frame), points)
+
+
+def verdict_of(outcomes: pl.DataFrame, effects: pl.DataFrame) -> Verdict:
+    """Put an experiment that is read task by task into words.
+
+    A task counts if the concept vectors' effect exceeds that of every control in the run, the interval of the
+    difference lying above zero. Findings stand beside it.
+    """
+    table = arm_table(outcomes, effects)
+    tasks = table.filter(pl.col("arm") == "concept")["task"].unique(maintain_order=True).to_list()
+    if not tasks:
+        return _control(effects)
+    over = [task for task in tasks if exceeds(table.filter(pl.col("task") == task))]
+    if not over:
+        return Verdict("In no task does the concept vectors' effect exceed that of every control.", ())
+    return Verdict(
+        f"The concept vectors' effect exceeds that of every control in {len(over)} of {len(tasks)} tasks "
+        f"({', '.join(over)}), pooled over the grid. That an answer depends on the injection does not show by itself "
+        "that it is about the state.",
+        (),
+    )
+
+
+def _control(effects: pl.DataFrame) -> Verdict:
+    """Put intentional control into words: does the instruction move the trace more than merely mentioning the word?"""
+    traced = effects.filter(pl.col("metric") == "above")
+    told = by_unit(traced.filter(pl.col("task") == "think − dont_think"), "forced")
+    mentioned = by_unit(traced.filter(pl.col("task").is_in(NEUTRAL)), "forced")
+    gap = paired_difference(told, mentioned)
+    if gap.value is None:
+        return Verdict("No verdict: forced trials of think, don't think and the neutral controls are missing.", ())
+    does = "moves" if above(gap) else "does not move"
+    return Verdict(
+        f"Over all layers, an instruction to think of a word against one not to {does} the word's trace more than the "
+        f"neutral controls do (difference {signed(gap, 4)} in cosine, paired over concepts).",
+        (),
+    )
 
 
 def _caveat(frame: pl.DataFrame) -> str:

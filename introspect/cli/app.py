@@ -12,7 +12,8 @@ from rich.text import Text
 from introspect.cli.bench import bench
 from introspect.cli.models import models
 from introspect.cli.playground import ask, vectors
-from introspect.cli.runs import analyze, figures, report, run
+from introspect.cli.runs import analyze, compare, figures, report, run
+from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
 
 STOPPED = 130
@@ -27,11 +28,12 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, run, analyze, figures, report):
+for _verb in (ask, run, analyze, compare, figures, report):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (bench, models):
     app.command()(_verb)
 app.add_typer(vectors)
+app.add_typer(stimuli)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -28,16 +28,21 @@ def run(
         bool, typer.Option("--dry-run", help="Print cells, trials, time and memory; run nothing.")
     ] = False,
 ) -> None:
-    """Run a plan into a folder; the same command again goes on where it stopped.
+    """Run a plan, or a battery of them, into a folder; the same command again goes on where it stopped.
 
     introspect run experiments/01_injected_thought/plan.toml --out runs/01 --max-trials 60
 
+    introspect run experiments/battery/plan.toml --out runs/battery --dry-run
+
     introspect run experiments/01_injected_thought/plan.toml --set subject=model.gguf --set samples=1 --dry-run
     """
-    from introspect.sweeps.plans import load_plan
+    from introspect.sweeps.plans import is_battery, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
+    if is_battery(plan):
+        _battery(plan, out, max_trials, overrides or [], dry_run)
+        return
     loaded = load_plan(plan, overrides or [])
     folder = out or default_folder(loaded)
     if dry_run:
@@ -47,6 +52,23 @@ def run(
         _print_estimate(prepared, estimate(prepared))
         return
     sweep(loaded, folder, max_trials)
+    _next(folder)
+
+
+def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+    from introspect.sweeps.battery import prepare_battery, run_battery
+    from introspect.sweeps.plans import load_battery
+
+    plans = load_battery(plan, overrides)
+    folder = out or Path("runs") / (plan.parent.name if plan.stem == "plan" else plan.stem)
+    if dry_run:
+        _print_battery(prepare_battery(plans, max_trials))
+        return
+    run_battery(plans, folder, max_trials)
+    _next(folder)
+
+
+def _next(folder: Path) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         Text(f"trials in {folder}; next: introspect analyze {folder}, introspect report {folder}")
     )
@@ -65,11 +87,67 @@ def analyze(
     """
     from introspect.analysis.analyze import analyze as analyze_run
 
+    if _is_battery_folder(folder):
+        _analyze_battery(folder, as_json)
+        return
     analysis = analyze_run(folder)
     if as_json:
         sys.stdout.write(json.dumps(analysis.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:
         analysis.show(cells)
+
+
+def _is_battery_folder(folder: Path) -> bool:
+    """Whether a folder holds run folders and is none itself."""
+    return folder.is_dir() and not (folder / "manifest.json").exists() and any(folder.glob("*/manifest.json"))
+
+
+def _analyze_battery(folder: Path, as_json: bool) -> None:
+    from introspect.analysis.battery import load_battery_runs
+
+    battery = load_battery_runs(folder)
+    if as_json:
+        content = {
+            "runs": {name: analysis.to_json() for name, analysis in battery.analyses.items()},
+            "findings": [{"name": each.name, "sentence": each.sentence} for each in battery.findings()],
+        }
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        return
+    console = Console(highlight=False)
+    for name, analysis in battery.analyses.items():
+        console.rule(Text(name), align="left")
+        console.print(Text(analysis.verdict.sentence, style="bold"))
+        for finding in analysis.findings:
+            console.print(Text(f"  {finding.sentence}"))
+    console.rule(Text("layer profiles"), align="left")
+    for finding in battery.findings():
+        console.print(Text(finding.sentence))
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="DIR", help="Another one of the same plan.", show_default=False)],
+) -> None:
+    """Compare two runs of one plan, trial by trial: two subjects, two chat formats, two number formats.
+
+    introspect compare runs/base runs/instruct
+
+    introspect compare runs/float32 runs/bfloat16
+    """
+    from introspect.analysis.analyze import analyze as analyze_run
+    from introspect.analysis.compare import compare_effects, compare_trials
+
+    one, two = analyze_run(first), analyze_run(second)
+    console = Console(highlight=False)
+    console.print(Text(compare_trials(one, two).sentence, style="bold"))
+    effects = compare_effects(one, two)
+    table = Table(title="effects against no injection, paired over concepts", title_justify="left")
+    for name in ("task", "measure", "arm", first.name, second.name, "difference"):
+        table.add_column(name, justify="left" if name in {"task", "measure", "arm"} else "right")
+    for row in effects.iter_rows(named=True):
+        means = (f"{row['first']:+.3f}", f"{row['second']:+.3f}")
+        table.add_row(row["task"], row["metric"], row["arm"], *means, row["words"])
+    console.print(table)
 
 
 def figures(
@@ -87,6 +165,9 @@ def figures(
     from introspect.plots.write import write_figures
     from introspect.records import digest
 
+    if _is_battery_folder(folder):
+        _battery_figures(folder, out)
+        return
     analysis = analyze_run(folder)
     manifest = analysis.run.manifest
     provenance = {
@@ -116,19 +197,58 @@ def report(
     from introspect.analysis.analyze import analyze as analyze_run
     from introspect.report.build import report_page
 
-    page = report_page(analyze_run(folder), out)
-    Console(highlight=False, soft_wrap=True).print(Text(f"wrote {page}"))
+    console = Console(highlight=False, soft_wrap=True)
+    if _is_battery_folder(folder):
+        from introspect.analysis.battery import load_battery_runs
+        from introspect.report.battery import battery_page
+
+        battery = load_battery_runs(folder)
+        for analysis in battery.analyses.values():
+            console.print(Text(f"wrote {report_page(analysis)}"))
+        console.print(Text(f"wrote {battery_page(battery, out)}"))
+        return
+    console.print(Text(f"wrote {report_page(analyze_run(folder), out)}"))
+
+
+def _battery_figures(folder: Path, out: Path) -> None:
+    from introspect.analysis.battery import load_battery_runs
+    from introspect.plots.battery import battery_figures
+    from introspect.plots.run import run_figures
+    from introspect.plots.write import write_figures
+
+    battery = load_battery_runs(folder)
+    command = f"introspect figures {folder} --out {out}"
+    n = 0
+    for name, analysis in battery.analyses.items():
+        sidecar = {"run": str(folder / name), "command": command, "n": len(analysis.run.trials)}
+        n += len(write_figures(run_figures(analysis), out / name, sidecar)) // 3
+    n += len(write_figures(battery_figures(battery), out, {"run": str(folder), "command": command})) // 3
+    Console(highlight=False).print(Text(f"{n} figures in {out}"))
+
+
+def _print_battery(prepared: "list[Prepared]") -> None:
+    from introspect.sweeps.estimate import estimate
+
+    table = Table(title="battery (dry run)", title_justify="left")
+    for name in ("experiment", "cells", "trials", "time at most"):
+        table.add_column(name, justify="left" if name == "experiment" else "right")
+    seconds, trials = 0.0, 0
+    for each in prepared:
+        cost = estimate(each)
+        seconds, trials = seconds + cost.seconds, trials + cost.n_trials
+        table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), _duration(cost.seconds))
+    table.add_row("all", "", str(trials), _duration(seconds), style="bold")
+    Console(highlight=False).print(table)
 
 
 def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
-    from introspect.sweeps.cells import layers_of
-
     plan, identity = prepared.plan, prepared.subject.identity
     table = Table(title=f"{plan.name} on {identity.name} (dry run)", title_justify="left", show_header=False)
     rows = {
         "subject": f"{identity.n_layers} layers of width {identity.d_model}, {identity.dtype}, {identity.format}",
-        "arms": ", ".join(plan.arms),
-        "layers": ", ".join(str(layer) for layer in layers_of(plan, identity)),
+        "arms": ", ".join(dict.fromkeys(spec.arm for spec in prepared.specs)),
+        "tasks": ", ".join(dict.fromkeys(spec.task for spec in prepared.specs)),
+        "layers": ", ".join(str(layer) for layer in sorted({s.layer for s in prepared.specs if s.layer is not None})),
         "strengths": ", ".join(f"{strength:g}" for strength in plan.strengths),
         "concepts": f"{len(prepared.concepts.names)}: {', '.join(prepared.concepts.names[:8])}"
         + (" …" if len(prepared.concepts.names) > 8 else ""),

@@ -1,143 +1,160 @@
-"""Rate against strength, layer by layer, with the arm without injection as the floor."""
+"""A measure against strength, layer by layer (or the other way round), the arms without injection as the floor."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from introspect.plots.estimates import HOVER, INTERVALS, METRICS, Estimate, Row, error_bars, n_range, of_arm
-from introspect.plots.style import (
-    ARM_COLOURS,
-    ARM_FILLS,
-    ARM_SYMBOLS,
-    ARM_WORDS,
-    RATE_AXIS,
-    absent,
-    dress,
-    empty,
+from introspect.plots.estimates import (
+    HOVER,
+    Estimate,
+    Row,
+    axis_words,
+    bars_are,
+    chance_of,
+    error_bars,
+    guessing,
+    heading_words,
+    n_range,
+    of_arm,
+    value_axis,
 )
-from introspect.plots.text import interval, percent
+from introspect.plots.style import REFERENCE, absent, dress, empty, in_order, lacking, look
+
+Over = Literal["strength", "layer"]
+Pair = tuple[Row, Estimate]
 
 _MOST_COLUMNS = 3
-_ARMS = ("concept", "random")
 
 
 @dataclass(frozen=True, slots=True)
 class _Facets:
-    """The panels of the figure and where they stand: one a layer."""
+    """The panels of the figure and where they stand: one a value of ``by``; what each is drawn over."""
 
-    layers: list[int]
-    strengths: list[str]
+    over: Over
+    by: Over
+    panels: list[float]
+    ticks: list[float]
 
     @property
     def n_columns(self) -> int:
-        n_rows = math.ceil(len(self.layers) / _MOST_COLUMNS)
-        return math.ceil(len(self.layers) / n_rows)
+        n_rows = math.ceil(len(self.panels) / _MOST_COLUMNS)
+        return math.ceil(len(self.panels) / n_rows)
 
     @property
     def n_rows(self) -> int:
-        return math.ceil(len(self.layers) / self.n_columns)
+        return math.ceil(len(self.panels) / self.n_columns)
 
-    def place(self, layer: int) -> tuple[int, int]:
-        row, column = divmod(self.layers.index(layer), self.n_columns)
+    def place(self, panel: float) -> tuple[int, int]:
+        row, column = divmod(self.panels.index(panel), self.n_columns)
         return row + 1, column + 1
 
 
-def dose_response(rows: pl.DataFrame, metric: str = "noticed", *, title: str = "") -> go.Figure:
-    """Draw the rate over strength, a panel a layer, the arms beside each other in it.
+def dose_response(
+    rows: pl.DataFrame,
+    metric: str = "noticed",
+    *,
+    title: str = "",
+    chance: float | None = None,
+    over: Over = "strength",
+) -> go.Figure:
+    """Draw a share or mean over strength, a panel a layer, the arms beside each other in it.
 
     Args:
-        rows: One row an arm, layer and strength, with ``{metric}_count``, ``_rate``, ``_low`` and ``_high``.
-        metric: Which rate.
+        rows: One row an arm, layer and strength, with ``{metric}_n``, ``_count``, ``_rate``, ``_low`` and ``_high``.
+        metric: Which measure.
         title: A heading of one's own.
+        chance: What guessing gives, where the measure itself does not say.
+        over: What the horizontal axis is; ``layer`` gives a panel a strength.
 
     Returns:
-        The figure. Strengths stand at equal distances in rising order; the arm without injection is a horizontal
+        The figure. Strengths stand at equal distances in rising order; an arm without injection is a horizontal
         band, as wide as its interval.
     """
-    heading = title or f"{METRICS.get(metric, metric).capitalize()}, by strength"
-    found = {arm: _injected(rows, arm, metric) for arm in _ARMS}
-    floor = next((each for _, each in of_arm(rows, "none", metric)), None)
+    heading = title or f"{heading_words(metric)}, by {over}"
+    arms = in_order(row["arm"] for row in rows.iter_rows(named=True))
+    found = {arm: each for arm in arms if (each := _injected(rows, arm, metric, over))}
+    floors = {arm: each for arm in arms if arm not in found and (each := _floor(rows, arm, metric))}
     every = [pair for pairs in found.values() for pair in pairs]
     if not every:
-        return empty(heading, "No trial with an injection is here, so there is no strength to draw a rate over.")
-    facets = _facets([row for row, _ in every])
+        return empty(heading, f"No trial with an injection is here, so there is no {over} to draw a rate over.")
+    facets = _facets([row for row, _ in every], over)
     figure = make_subplots(
         rows=facets.n_rows,
         cols=facets.n_columns,
         shared_yaxes=True,
-        subplot_titles=[f"layer {layer}" for layer in facets.layers],
+        subplot_titles=[f"{facets.by} {panel:g}" for panel in facets.panels],
         horizontal_spacing=0.04,
         vertical_spacing=0.24 / facets.n_rows,
     )
-    for arm in _ARMS:
-        _add_arm(figure, facets, arm, found[arm])
-    if floor:
-        _add_floor(figure, floor)
-    _set_axes(figure, facets)
-    missing = absent([arm for arm in _ARMS if not found[arm]] + ([] if floor else ["none"]), "rates")
-    caption = f"{_caption([each for _, each in every], floor)} {missing}".strip()
+    for arm, pairs in found.items():
+        _add_arm(figure, facets, arm, pairs)
+    for arm, floor in floors.items():
+        _add_floor(figure, arm, floor)
+    _set_axes(figure, facets, metric, chance_of(metric, chance))
+    caption = _caption([each for _, each in every], floors, lacking({*found, *floors}), guessing(metric, chance))
     return dress(figure, heading, caption, height=170 + 250 * facets.n_rows, min_width=230 * facets.n_columns)
 
 
-def _injected(rows: pl.DataFrame, arm: str, metric: str) -> list[tuple[Row, Estimate]]:
-    pairs = [pair for pair in of_arm(rows, arm, metric) if pair[0]["layer"] is not None]
-    return sorted((pair for pair in pairs if pair[0]["strength"] is not None), key=lambda pair: pair[0]["strength"])
+def _injected(rows: pl.DataFrame, arm: str, metric: str, over: Over) -> list[Pair]:
+    pairs = of_arm(rows, arm, metric)
+    whole = [pair for pair in pairs if pair[0]["layer"] is not None and pair[0]["strength"] is not None]
+    return sorted(whole, key=lambda pair: pair[0][over])
 
 
-def _facets(rows: list[Row]) -> _Facets:
-    strengths = sorted({row["strength"] for row in rows})
-    return _Facets(sorted({row["layer"] for row in rows}), [f"{strength:g}" for strength in strengths])
+def _floor(rows: pl.DataFrame, arm: str, metric: str) -> Estimate | None:
+    """Return the value of an arm whose trials belong to no cell, and so to every cell."""
+    return next((each for row, each in of_arm(rows, arm, metric) if row["layer"] is None), None)
 
 
-def _add_arm(figure: go.Figure, facets: _Facets, arm: str, pairs: list[tuple[Row, Estimate]]) -> None:
-    layers = sorted({row["layer"] for row, _ in pairs})
-    for layer in layers:
-        here = [(row, each) for row, each in pairs if row["layer"] == layer]
-        row, column = facets.place(layer)
-        figure.add_trace(_line(arm, here, legend=layer == layers[0]), row=row, col=column)
+def _facets(rows: list[Row], over: Over) -> _Facets:
+    by: Over = "layer" if over == "strength" else "strength"
+    return _Facets(over, by, sorted({row[by] for row in rows}), sorted({row[over] for row in rows}))
 
 
-def _line(arm: str, pairs: list[tuple[Row, Estimate]], *, legend: bool) -> go.Scatter:
-    estimates = [each for _, each in pairs]
+def _add_arm(figure: go.Figure, facets: _Facets, arm: str, pairs: Sequence[Pair]) -> None:
+    panels = sorted({row[facets.by] for row, _ in pairs})
+    for panel in panels:
+        here = [(row, each) for row, each in pairs if row[facets.by] == panel]
+        row, column = facets.place(panel)
+        figure.add_trace(_line(arm, here, facets.over, legend=panel == panels[0]), row=row, col=column)
+
+
+def _line(arm: str, pairs: Sequence[Pair], over: Over, *, legend: bool) -> go.Scatter:
+    own, estimates = look(arm), [each for _, each in pairs]
     return go.Scatter(
-        x=[f"{row['strength']:g}" for row, _ in pairs],
+        x=[f"{row[over]:g}" for row, _ in pairs],
         y=[each.rate for each in estimates],
         error_y=error_bars(estimates),
         customdata=[each.custom for each in estimates],
-        hovertemplate=f"{ARM_WORDS[arm]}<br>strength %{{x}}: %{{y:.1%}}<br>" + HOVER,
+        hovertemplate=f"{own.name}<br>{over} %{{x}}, " + HOVER,
         mode="lines+markers",
-        name=ARM_WORDS[arm],
+        name=own.name,
         legendgroup=arm,
         showlegend=legend,
         offsetgroup=arm,
-        line={"color": ARM_COLOURS[arm], "width": 2, "dash": "solid" if arm == "concept" else "dot"},
-        marker={"symbol": ARM_SYMBOLS[arm], "size": 8, "line": {"width": 2}},
+        line={"color": own.colour, "width": 2, "dash": own.dash},
+        marker={"symbol": own.symbol, "size": 8, "line": {"width": 2}},
     )
 
 
-def _add_floor(figure: go.Figure, floor: Estimate) -> None:
-    figure.add_hrect(
-        y0=floor.low,
-        y1=floor.high,
-        fillcolor=ARM_FILLS["none"],
-        line_width=0,
-        layer="below",
-    )
-    figure.add_hline(
-        y=floor.rate,
-        line={"color": ARM_COLOURS["none"], "width": 1.5, "dash": "dash"},
-        layer="below",
-    )
+def _add_floor(figure: go.Figure, arm: str, floor: Estimate) -> None:
+    own = look(arm)
+    line = {"color": own.colour, "width": 1.5, "dash": own.dash}
+    if floor.low is not None and floor.high is not None:
+        figure.add_hrect(y0=floor.low, y1=floor.high, fillcolor=own.fill, line_width=0, layer="below")
+    figure.add_hline(y=floor.rate, line=line, layer="below")
     figure.add_trace(
         go.Scatter(
             x=[None],
             y=[None],
             mode="lines",
-            name=f"{ARM_WORDS['none']} (band: interval)",
-            line={"color": ARM_COLOURS["none"], "width": 1.5, "dash": "dash"},
+            name=f"{own.name} (band: interval)",
+            line=line,
             offsetgroup="concept",
         ),
         row=1,
@@ -145,19 +162,25 @@ def _add_floor(figure: go.Figure, floor: Estimate) -> None:
     )
 
 
-def _set_axes(figure: go.Figure, facets: _Facets) -> None:
+def _set_axes(figure: go.Figure, facets: _Facets, metric: str, chance: float | None) -> None:
+    ticks = [f"{tick:g}" for tick in facets.ticks]
     figure.update_layout(scattermode="group", scattergap=0.85)
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=facets.strengths, showgrid=False)
-    figure.update_xaxes(range=[-0.5, len(facets.strengths) - 0.5])
-    figure.update_yaxes(**RATE_AXIS)
-    for layer in facets.layers[-facets.n_columns :]:
-        row, column = facets.place(layer)
-        figure.update_xaxes(title_text="strength", row=row, col=column)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=ticks, showgrid=False)
+    figure.update_xaxes(range=[-0.5, len(ticks) - 0.5])
+    figure.update_yaxes(matches="y", **value_axis(metric))
+    if chance is not None:
+        figure.add_hline(y=chance, line=REFERENCE, layer="below")
+    for row in range(1, facets.n_rows + 1):
+        figure.update_yaxes(title_text=axis_words(metric), row=row, col=1)
+    for panel in facets.panels[-facets.n_columns :]:
+        row, column = facets.place(panel)
+        figure.update_xaxes(title_text=facets.over, row=row, col=column)
 
 
-def _caption(estimates: list[Estimate], floor: Estimate | None) -> str:
-    text = f"{n_range(estimates, 'point')}. Error bars are {INTERVALS}."
-    if floor is None:
-        return text
-    rate, bounds = percent(floor.rate), interval(floor.low, floor.high)
-    return f"{text} Without injection: {rate} ({bounds}, n = {floor.n:,})."
+def _caption(estimates: list[Estimate], floors: dict[str, Estimate], missing: list[str], guess: str) -> str:
+    said = [f"{n_range(estimates, 'point')}.", bars_are(estimates)]
+    for arm, floor in floors.items():
+        name = "Without injection" if arm == "none" else look(arm).words.capitalize()
+        bounds = f"{floor.bounds}, " if floor.bounds else ""
+        said.append(f"{name}: {floor.value} ({bounds}n = {floor.n:,}).")
+    return " ".join(filter(None, (*said, guess, absent(missing, "rates"))))

@@ -65,6 +65,25 @@ def interval(low: float, high: float) -> str:
     return f"{100 * low:.0f}–{100 * high:.0f} %"
 
 
+def number(value: float) -> str:
+    """Write a mean with as many digits as say something, such as ``−1.31``, ``0.042`` and ``1,204``."""
+    size = abs(value)
+    if size >= 99.95:
+        written = f"{value:,.0f}"
+    elif size >= 9.995:
+        written = f"{value:.1f}"
+    elif size >= 0.995:
+        written = f"{value:.2f}"
+    else:
+        written = f"{value:.3f}" if size >= 0.0005 or not size else f"{value:.1g}"
+    return ("0" if not size else written).replace("-", "−")
+
+
+def number_range(low: float, high: float) -> str:
+    """Write an interval of means, such as ``−0.20 to 1.31``: a dash between numbers with signs cannot be read."""
+    return f"{number(low)} to {number(high)}"
+
+
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun in the right number, such as ``1 trial`` and ``1,200 trials``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,23 +1,26 @@
-"""Experiment 1, injected thoughts: does the subject report a thought that was put into its activations?
+"""Injected thoughts: does the subject report a thought that was put into its activations?
 
 The subject is told that thoughts may be injected, and asked in one trial whether there is one and what it is about.
 The vector acts from the boundary before the trial line to the end of the prompt and on every reply token that is fed
-back. Arms: the concept's vector, a random direction of the same norm, and nothing.
+back. Tasks: ``report`` asks; ``choice`` also asks for any concept if there is none; ``open`` asks what is on the
+subject's mind without a word about injection; ``forced`` begins the reply up to the word it would name, and reads the
+rank of the injected word there and after every other token from the trial line on. The forced report is given while
+the vector is on: it shows that a model can be steered, and no criterion uses it.
 
-Source: Lindsey (2025), experiment 1, with the controls of its appendix. The wordings are ours.
+Source: Lindsey (2025), experiment 1, with the controls of its appendix; the rank at the report against elsewhere:
+Gurnee et al. (2026), section 3.1. The wordings are ours.
 """
 
-from introspect.injection import Injection
-from introspect.protocols.materials import Materials
-from introspect.records import TrialSpec
-from introspect.subjects.subject import Request
+from introspect.protocols.protocol import CLEAN_ARM, Protocol, plain_items
 
-NAME = "injected_thought"
-
-
-def request(spec: TrialSpec, materials: Materials) -> Request:
-    """Turn a specification into what the engine runs."""
-    prompt = materials.prompt(spec.wording)
-    vector = materials.vector(spec)
-    injections = () if vector is None else (Injection(vector, prompt.span(spec.span, spec.where)),)
-    return Request(prompt, injections, spec.max_new_tokens, spec.temperature, spec.seed)
+PROTOCOL = Protocol(
+    name="injected_thought",
+    question="Does the subject report a thought that was injected into its activations?",
+    readings={"report": "reply", "choice": "reply", "open": "reply", "forced": "ranks"},
+    items=plain_items,
+    arms={"none": CLEAN_ARM},
+    default_arms=("concept", "random", "none"),
+    span="trial",
+    where="both",
+    about=frozenset({"forced"}),
+)

@@ -1,18 +1,45 @@
 """The protocols that a plan can name."""
 
-from collections.abc import Callable
-
 from introspect.errors import UnknownNameError
-from introspect.protocols import injected_thought
-from introspect.protocols.materials import Materials
-from introspect.records import TrialSpec
-from introspect.subjects.subject import Request
+from introspect.protocols import (
+    competence,
+    concealment,
+    identification,
+    injected_thought,
+    input_or_activation,
+    intended_or_prefilled,
+    intentional_control,
+    localisation,
+    steer_then_remove,
+    strength,
+    thought_vs_text,
+    unprompted,
+    yes_no,
+)
+from introspect.protocols.protocol import Protocol
 
-PROTOCOLS: dict[str, Callable[[TrialSpec, Materials], Request]] = {injected_thought.NAME: injected_thought.request}
+PROTOCOLS: dict[str, Protocol] = {
+    module.PROTOCOL.name: module.PROTOCOL
+    for module in (
+        injected_thought,
+        thought_vs_text,
+        intended_or_prefilled,
+        intentional_control,
+        steer_then_remove,
+        localisation,
+        strength,
+        identification,
+        input_or_activation,
+        concealment,
+        unprompted,
+        yes_no,
+        competence,
+    )
+}
 
 
-def protocol(name: str) -> Callable[[TrialSpec, Materials], Request]:
-    """Return the function that turns a protocol's specifications into requests."""
+def protocol(name: str) -> Protocol:
+    """Return a protocol by its name; ``UnknownNameError`` gives the near miss."""
     if name not in PROTOCOLS:
         raise UnknownNameError("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]

@@ -24,5 +24,7 @@ def report_page(analysis: Analysis, out: Path | None = None) -> Path:
         prompts=run.prompts,
         figures=run_figures(analysis),
         n_planned=run.manifest.n_planned,
+        metrics=analysis.metrics,
+        findings=analysis.findings,
     )
     return write_report(out or run.path / "report.html", content)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
+from introspect.analysis.findings import Finding
+from introspect.analysis.metrics import Metric
 from introspect.records import Claim, Manifest, Prompt, Trial
 
 
@@ -17,15 +19,17 @@ class ReportContent:
         manifest: What was run, on which subject and machine.
         verdict: The answer to the plan's question in a sentence or two.
         verdict_points: What the verdict rests on, a sentence each.
-        pooled: One row an arm.
-        rows: One row an arm, layer and strength.
-        per_concept: One row an arm and concept.
+        pooled: One row a task and arm.
+        rows: One row a task, information text, arm, layer and strength.
+        per_concept: One row a task, arm and concept.
         outcomes: One row a graded trial, by ``key``.
         trials: The trials, in the order the browser lists them.
         claims: What a grader read in each reply, by trial key.
         prompts: The rendered prompts by their id.
         figures: Figures by name, in the order of the page.
         n_planned: How many trials the plan asks for.
+        metrics: The experiment's measures, in the order of the tables' columns.
+        findings: What else the run shows, a sentence and a table each.
     """
 
     manifest: Manifest
@@ -40,3 +44,5 @@ class ReportContent:
     prompts: Mapping[str, Prompt]
     figures: Mapping[str, go.Figure]
     n_planned: int
+    metrics: tuple[Metric, ...]
+    findings: tuple[Finding, ...] = ()

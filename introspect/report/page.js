@@ -32,45 +32,44 @@
     dark.addEventListener("change", () => plots.forEach((plot) => Plotly.relayout(plot, themed())));
   }
 
+  if (!byId("data-transcripts")) {
+    if (window.Plotly) drawFigures();
+    return;
+  }
+
   // Transcripts -----------------------------------------------------------------------------------------------------
   const { fields, trials: rows, prompts } = island("data-transcripts");
   const at = Object.fromEntries(fields.map((field, index) => [field, index]));
   const trials = rows.map((row) => Object.fromEntries(fields.map((field) => [field, row[at[field]]])));
   const placeOf = new Map(trials.map((trial, index) => [trial.key, index]));
   const replyText = (trial) => trial.reply.map((piece) => (typeof piece === "string" ? piece : piece[0])).join("");
+  const answersText = (trial) => trial.answers.map(([label, text]) => `${label} ${text}`).join("\n");
   const haystacks = [];
 
   function haystack(index) {
-    haystacks[index] ??= `${replyText(trials[index])}\n${trials[index].concept ?? ""}`.toLowerCase();
+    const trial = trials[index];
+    haystacks[index] ??= [replyText(trial), answersText(trial), trial.concept ?? ""].join("\n").toLowerCase();
     return haystacks[index];
   }
 
-  const said = (value) => (value === null ? "not graded" : value === true ? "yes" : value === false ? "no" : String(value));
-  const facets = {
-    arm: (trial) => trial.arm,
-    concept: (trial) => trial.concept ?? "none",
-    layer: (trial) => (trial.layer === null ? "none" : String(trial.layer)),
-    strength: (trial) => (trial.strength === null ? "none" : String(trial.strength)),
-    noticed: (trial) => said(trial.noticed),
-    named: (trial) => said(trial.named),
-  };
-
-  function verdictTags(trial) {
-    if (trial.noticed === null) return [make("span", "tag doubt", "not graded")];
-    const words = { yes: "reports noticing", no: "reports nothing", unreadable: "unreadable" };
-    const noticed = make("span", `tag ${{ yes: "yes", unreadable: "doubt" }[trial.noticed] ?? ""}`, words[trial.noticed] ?? trial.noticed);
-    const tags = [noticed];
-    if (trial.named) tags.push(make("span", "tag yes", "names the concept"));
-    else if (trial.named_text) tags.push(make("span", "tag", "names something else"));
-    if (trial.success) tags.push(make("span", "tag yes", "success"));
-    if (trial.coherent === false) tags.push(make("span", "tag doubt", "incoherent"));
-    if (trial.refuses) tags.push(make("span", "tag", "denies inner states"));
-    return tags;
+  /** What a filter calls a trial's value of a field. */
+  function facet(trial, field) {
+    const value = trial[field];
+    if (value === true) return "yes";
+    if (value === false) return "no";
+    return value === null ? "none" : String(value);
   }
 
-  function whereText(trial) {
-    const cell = trial.layer === null ? "" : `layer ${trial.layer}, strength ${trial.strength}, `;
-    return `${cell}wording ${trial.wording}, sample ${trial.sample}`;
+  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+  function answerWords([label, text, share]) {
+    return `${text ? `${label}: ${text}` : label} ${percent(share)}`;
+  }
+
+  function previewText(trial) {
+    if (trial.finish !== "scored") return replyText(trial);
+    const likeliest = trial.answers.find((answer) => answer[4]);
+    return likeliest ? `Likeliest answer: ${answerWords(likeliest)}` : trial.reading;
   }
 
   function promptNode(trial) {
@@ -98,32 +97,45 @@
     return text;
   }
 
-  function gradeLine(trial) {
-    if (trial.noticed === null) return "This trial has not been graded.";
-    const order = { noticed_first: ", noticing before naming", named_first: ", naming before noticing" };
-    const coherent = trial.coherent ? "coherent" : `incoherent${trial.because ? ` (${trial.because})` : ""}`;
-    const named = trial.named_text ? `named: ${trial.named_text}` : "named nothing";
-    return `Noticed: ${trial.noticed} · ${named}${order[trial.order] ?? ""} · names the concept: ${said(trial.named)} · ${coherent} · success: ${said(trial.success)}`;
+  function answersNode(trial) {
+    const rows = trial.answers.map(([label, text, share, right, likeliest]) => {
+      const bar = make("span", "bar");
+      bar.style.width = `${(9 * share).toFixed(2)}rem`;
+      const notes = [right ? "right" : "", likeliest ? "likeliest" : ""].filter(Boolean).join(", ");
+      return make("tr", right ? "right" : "", make("td", "", label), make("td", "", text), make("td", "", bar, percent(share)), make("td", "", notes));
+    });
+    return make("table", "answers", make("tbody", "", ...rows));
+  }
+
+  /** What came of a trial: its reply, and what was read off the pass. */
+  function resultNodes(trial) {
+    const nodes = [];
+    if (trial.finish !== "scored") {
+      const injected = trial.reply_injected ? "Reply (the vector was added while it was generated)" : "Reply";
+      nodes.push(make("h4", "", injected), replyNode(trial));
+    }
+    if (trial.answers.length) nodes.push(make("h4", "", "Answers on offer, shares of their common probability"), answersNode(trial));
+    if (trial.reading) nodes.push(make("h4", "", "Read off the pass"), make("p", "", trial.reading));
+    return nodes;
   }
 
   function body(trial) {
     const link = make("a", "", `#trial-${trial.key}`);
     link.href = `#trial-${trial.key}`;
-    const injected = trial.reply_injected ? "Reply (the vector was added while it was generated)" : "Reply";
     return make("div", "body",
-      make("p", "", gradeLine(trial)),
-      make("p", trial.audit_fits ? "audit" : "audit misfit", `Audit: ${trial.audit}`),
+      trial.grade ? make("p", "", trial.grade) : null,
+      ...trial.audits.map((audit) => make("p", trial.audit_fits ? "audit" : "audit misfit", `Audit: ${audit}`)),
       make("h4", "", "Prompt"), promptNode(trial),
-      make("h4", "", injected), replyNode(trial),
+      ...resultNodes(trial),
       make("p", "audit", "Permanent link: ", link));
   }
 
   function card(trial, open) {
-    const concept = trial.concept === null ? "no injection" : trial.concept;
-    const arm = make("span", `arm arm-${trial.arm} what`, trial.arm === "random" ? `random, matched to ${concept}` : concept);
-    const preview = make("span", "preview", replyText(trial).slice(0, 220));
+    const arm = make("span", `arm arm-${trial.arm} what`, trial.what);
+    const tags = trial.tags.map(([text, kind]) => make("span", `tag ${kind}`, text));
+    const preview = make("span", "preview", previewText(trial).slice(0, 220));
     const details = make("details", "trial",
-      make("summary", "", arm, make("span", "where", whereText(trial)), ...verdictTags(trial), preview));
+      make("summary", "", arm, make("span", "where", trial.where), ...tags, preview));
     const fill = () => { if (details.open && !details.querySelector(".body")) details.append(body(trial)); };
     details.addEventListener("toggle", fill);
     details.open = open;
@@ -141,7 +153,7 @@
 
   function fillSelects() {
     for (const select of selects) {
-      const values = [...new Set(trials.map(facets[select.dataset.field]))];
+      const values = [...new Set(trials.map((trial) => facet(trial, select.dataset.field)))];
       values.sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
       for (const value of values) {
         const option = make("option", "", value);
@@ -169,10 +181,10 @@
 
   function apply() {
     const wanted = search.value.trim().toLowerCase();
-    const chosen = selects.filter((select) => select.value).map((select) => [facets[select.dataset.field], select.value]);
+    const chosen = selects.filter((select) => select.value).map((select) => [select.dataset.field, select.value]);
     matches = [];
     trials.forEach((trial, index) => {
-      if (chosen.every(([facet, value]) => facet(trial) === value) && (!wanted || haystack(index).includes(wanted))) {
+      if (chosen.every(([field, value]) => facet(trial, field) === value) && (!wanted || haystack(index).includes(wanted))) {
         matches.push(index);
       }
     });
@@ -192,7 +204,7 @@
     close.addEventListener("click", () => { location.hash = "#transcripts"; });
     holder.append(make("h3", "", "Linked trial", close));
     if (index === undefined) {
-      holder.append(make("p", "partial", `There is no trial ${key} in this page.`));
+      holder.append(make("p", "partial", `Trial ${key} is not listed in this page.`));
     } else {
       const linked = card(trials[index], true);
       linked.id = `trial-${key}`;

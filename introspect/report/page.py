@@ -17,14 +17,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from introspect.plots.estimates import INTERVALS, METRICS
-from introspect.plots.style import ARM_WORDS
-from introspect.plots.text import counted, visible
+from introspect.analysis.metrics import Metric
+from introspect.plots.estimates import INTERVALS
+from introspect.plots.text import counted, number, percent, visible
 from introspect.plots.write import write_text
 from introspect.records import digest
+from introspect.report.asks import QUESTIONS
 from introspect.report.content import ReportContent
-from introspect.report.tables import lines
-from introspect.report.transcripts import browser_data, island
+from introspect.report.design import design
+from introspect.report.tables import Table, plain, rates
+from introspect.report.transcripts import browser_data, island, listing
 
 __all__ = ["ReportContent", "render", "write_report"]
 
@@ -44,10 +46,27 @@ def write_report(out: Path, content: ReportContent) -> Path:
 
 def render(content: ReportContent) -> str:
     """Return the page as text."""
-    scripts = {"plotly": _inert(get_plotlyjs()), "page": _inert(_asset("page.js"))}
-    figures = {name: _figure(name, figure) for name, figure in content.figures.items()}
+    scripts = {"plotly": inert(get_plotlyjs()), "page": inert(asset("page.js"))}
+    figures = {name: figure_parts(name, figure) for name, figure in content.figures.items()}
     drawings = {name: figure.pop("drawing") for name, figure in figures.items()}
-    environment = Environment(
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            _words(content),
+            figures=figures,
+            style=Markup(asset("page.css")),
+            policy=policy(*scripts.values()),
+            scripts={name: Markup(text) for name, text in scripts.items()},
+            drawings=Markup(island(drawings)),
+            transcripts=Markup(island(browser_data(content))),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Return the template engine: everything is escaped, and nothing may be left undefined."""
+    return Environment(
         loader=PackageLoader("introspect", "report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -55,27 +74,62 @@ def render(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(
-        manifest=content.manifest,
-        plan=content.manifest.plan,
-        plan_hash=digest(content.manifest.plan.identity()),
-        verdict=content.verdict,
-        verdict_points=content.verdict_points,
-        completeness=completeness(len(content.trials), content.n_planned),
-        complete=len(content.trials) == content.n_planned,
-        arm_words=ARM_WORDS,
-        metric_words=METRICS,
-        intervals=INTERVALS,
-        pooled=lines(content.pooled, ()),
-        cells=lines(content.rows, ("layer", "strength")),
-        concepts=lines(content.per_concept, ("concept",)),
-        figures=figures,
-        style=Markup(_asset("page.css")),
-        policy=policy(*scripts.values()),
-        scripts={name: Markup(text) for name, text in scripts.items()},
-        drawings=Markup(island(drawings)),
-        transcripts=Markup(island(browser_data(content))),
-    )
+
+
+def _words(content: ReportContent) -> dict[str, Any]:
+    """Return everything on the page that is text or numbers."""
+    plan, trials = content.manifest.plan, content.trials
+    names = [metric.name for metric in content.metrics]
+    return {
+        "manifest": content.manifest,
+        "plan": plan,
+        "asks": QUESTIONS.get(plan.protocol, ""),
+        "plan_hash": digest(plan.identity()),
+        "design": design(plan, trials),
+        "verdict": content.verdict,
+        "verdict_points": content.verdict_points,
+        "findings": [(each, None if each.table is None else plain(each.table)) for each in content.findings],
+        "completeness": completeness(len(trials), content.n_planned),
+        "complete": len(trials) == content.n_planned,
+        "listing": listing(trials),
+        "definitions": [(metric, chance_words(metric)) for metric in content.metrics],
+        "intervals": INTERVALS,
+        "trials_word": "readings" if _is_read_by_layer(content) else "trials",
+        "filters": filters(content, names),
+        **_tables(content, names),
+    }
+
+
+def _tables(content: ReportContent, names: list[str]) -> dict[str, Table]:
+    protocol = content.manifest.plan.protocol
+    return {
+        "pooled": rates(content.pooled, ("task", "arm"), names, protocol),
+        "cells": rates(content.rows, ("task", "info", "arm", "layer", "strength"), names, protocol),
+        "concepts": rates(content.per_concept, ("task", "arm", "concept"), names, protocol),
+    }
+
+
+def _is_read_by_layer(content: ReportContent) -> bool:
+    """Whether one trial has a row a layer, so that what the tables count is more than trials."""
+    return any(trial.scores is not None and bool(trial.scores.curves) for trial in content.trials)
+
+
+def chance_words(metric: Metric) -> str:
+    """Say what guessing gives; empty where that is not fixed."""
+    if metric.chance is None:
+        return ""
+    if metric.chance == "options":
+        return "guessing gives one over the number of answers on offer"
+    return f"guessing gives {percent(metric.chance) if metric.kind == 'share' else number(metric.chance)}"
+
+
+def filters(content: ReportContent, names: list[str]) -> list[str]:
+    """Return the fields by which the transcripts can be filtered: those that tell this run's trials apart."""
+    specs = [trial.spec for trial in content.trials]
+    fields = ("task", "info", "arm", "concept", "layer", "strength")
+    several = [field for field in fields if len({getattr(spec, field) for spec in specs}) > 1]
+    graded = [field for field in ("noticed", "named") if field in names]
+    return [*several, *graded, *(["right"] if any(spec.truth is not None for spec in specs) else [])]
 
 
 def completeness(n: int, n_planned: int) -> str:
@@ -99,11 +153,12 @@ def _base64_digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a file of the page's own."""
     return files("introspect.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _inert(script: str) -> str:
+def inert(script: str) -> str:
     """Return a script that cannot close its own element, with the line ends an HTML parser hashes."""
     return script.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
@@ -113,7 +168,7 @@ def _shown(value: object) -> object:
     return visible(value).replace(" %", "\u00a0%") if type(value) is str else value
 
 
-def _figure(name: str, figure: go.Figure) -> dict[str, Any]:
+def figure_parts(name: str, figure: go.Figure) -> dict[str, Any]:
     """Split a figure into its words, which the page sets itself, and its drawing."""
     drawing = json.loads(str(figure.to_json()))
     meta = drawing["layout"].get("meta") or {}

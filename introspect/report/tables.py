@@ -1,20 +1,28 @@
 """Frames as rows of words and numbers, ready for the page's tables."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from introspect.plots.estimates import METRICS, Estimate, estimate
-from introspect.plots.style import ARM_WORDS
-from introspect.plots.text import interval, percent
+from introspect.plots.estimates import Estimate, Row, estimate, with_values, words
+from introspect.plots.style import in_order, look
+from introspect.plots.tasks import in_order as tasks_in_order
+from introspect.plots.text import number
 
-_ARM_ORDER = {arm: place for place, arm in enumerate(ARM_WORDS)}
+MOST_ROWS = 1500
+"""Rows of a table of rates; a page with more cannot be read, and hardly loaded."""
+MOST_PLAIN_ROWS = 80
+"""Rows of a finding's table."""
+_TEXT = frozenset({"task", "info", "arm", "concept"})
+_TELLING = frozenset({"task", "info"})
+"""Heads that say something only where they differ from row to row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One rate in a table: the rate, its interval and the counts behind it."""
+    """One number in a table: a share or a mean, its interval, and what stands behind it."""
 
     rate: str
     interval: str
@@ -23,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a table: what it is about, then a cell a metric (``None`` where there is no rate)."""
+    """One row of a table: its arm, what it is about in words, then a cell a measure (``None``: it has no value)."""
 
     arm: str
     head: tuple[str, ...]
@@ -32,41 +40,123 @@ class Line:
     cells: tuple[Cell | None, ...]
 
 
-def lines(frame: pl.DataFrame, heads: tuple[str, ...]) -> list[Line]:
-    """Turn a frame of rates into table rows, arm by arm.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows with what their columns are: ``heads``, the arm among them, then ``metrics`` by name."""
+
+    heads: tuple[str, ...]
+    metrics: tuple[str, ...]
+    lines: tuple[Line, ...]
+    n_omitted: int = 0
+
+    @property
+    def columns(self) -> list[str]:
+        """What the columns of the measures are called."""
+        return [words(name) for name in self.metrics]
+
+    @property
+    def is_text(self) -> list[bool]:
+        """Whether a head holds words, one for each head."""
+        return [head in _TEXT for head in self.heads]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are, the omitted ones among them."""
+        return len(self.lines) + self.n_omitted
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTable:
+    """Any frame in writing: names of columns, whether they hold numbers, and rows."""
+
+    columns: tuple[str, ...]
+    is_number: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_omitted: int
+
+
+def rates(frame: pl.DataFrame, heads: Iterable[str], metrics: Iterable[str], protocol: str = "") -> Table:
+    """Turn a frame of estimates into a table.
 
     Args:
-        frame: One row a line, with ``arm``, ``n``, ``n_units`` and the columns of each metric.
-        heads: The columns that say what a row is about, besides the arm.
+        frame: One row a line, with ``arm``, ``n``, ``n_units`` and the columns of each measure.
+        heads: The columns that may say what a row is about. Those without any value are left out, and so are
+            ``task`` and ``info`` where there is only one.
+        metrics: The measures that may have a column; those without any value have none.
+        protocol: The experiment, for the order of its tasks.
 
     Returns:
-        The rows, the arms in the order concept, random, none, each arm sorted by ``heads``.
+        The table, sorted by its heads; tasks and arms have an order of their own.
     """
-    rows = sorted(frame.iter_rows(named=True), key=lambda row: _order(row, heads))
-    return [
-        Line(
-            arm=row["arm"],
-            head=tuple(_word(row.get(name)) for name in heads),
-            n=f"{row['n']:,}",
-            n_units=f"{row['n_units']:,}",
-            cells=tuple(_cell(estimate(row, metric)) for metric in METRICS),
+    kept = tuple(head for head in heads if _telling(frame, head))
+    columns = tuple(with_values(frame, metrics))
+    order = {
+        "task": tasks_in_order(protocol, frame["task"]) if "task" in kept else [],
+        "arm": in_order(frame["arm"]) if "arm" in kept else [],
+    }
+
+    def place(row: Row) -> tuple[Any, ...]:
+        values = ((head, row[head]) for head in kept)
+        return tuple(
+            order[head].index(value) if head in order else (value is not None, value) for head, value in values
         )
-        for row in rows
-    ]
+
+    rows = sorted(frame.iter_rows(named=True), key=place)
+    lines = tuple(_line(row, kept, columns) for row in rows[:MOST_ROWS])
+    return Table(kept, columns, lines, max(0, len(rows) - MOST_ROWS))
 
 
-def _order(row: dict[str, Any], heads: tuple[str, ...]) -> tuple[Any, ...]:
-    values = (row.get(name) for name in heads)
-    return _ARM_ORDER.get(row["arm"], len(_ARM_ORDER)), *((value is not None, value) for value in values)
+def plain(frame: pl.DataFrame) -> PlainTable:
+    """Write a frame of any columns out, the arms and measures in it in words."""
+    numbers = tuple(dtype.is_numeric() for dtype in frame.dtypes)
+    rows = tuple(
+        tuple(_word(_spoken(column, value)) for column, value in zip(frame.columns, row, strict=True))
+        for row in frame.head(MOST_PLAIN_ROWS).iter_rows()
+    )
+    columns = tuple(column.replace("_", " ") for column in frame.columns)
+    return PlainTable(columns, numbers, rows, max(0, len(frame) - MOST_PLAIN_ROWS))
 
 
-def _word(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+def _telling(frame: pl.DataFrame, head: str) -> bool:
+    if head not in frame.columns or not frame[head].count():
+        return False
+    return head not in _TELLING or frame[head].n_unique() > 1
+
+
+def _line(row: Row, heads: tuple[str, ...], metrics: tuple[str, ...]) -> Line:
+    return Line(
+        arm=row["arm"],
+        head=tuple(_plain_word(_spoken(name, row[name])) for name in heads),
+        n=f"{row['n']:,}",
+        n_units=f"{row['n_units']:,}",
+        cells=tuple(_cell(estimate(row, metric)) for metric in metrics),
+    )
 
 
 def _cell(found: Estimate | None) -> Cell | None:
-    if found is None:
-        return None
-    return Cell(percent(found.rate), interval(found.low, found.high), f"{found.count:,}/{found.n:,}")
+    return None if found is None else Cell(found.value, found.bounds or "no interval", found.counts)
+
+
+def _plain_word(value: object) -> str:
+    """Write what a row is about: a strength as it was asked for."""
+    return f"{value:g}" if isinstance(value, float) else _word(value)
+
+
+def _spoken(column: str, value: object) -> object:
+    if column == "arm" and isinstance(value, str):
+        return look(value).words
+    return words(value) if column == "metric" and isinstance(value, str) else value
+
+
+def _word(value: object) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return number(value)
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

@@ -78,15 +78,25 @@ class Chat:
     Args:
         tokenizer: A fast tokenizer of transformers: spans need its character offsets.
         name: The subject's name, for error sentences.
+        form: ``transcript`` leaves a chat template unused; ``auto`` uses it where there is one.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str,
+        form: Literal["auto", "chat", "transcript"] = "auto",
+    ) -> None:
         if not tokenizer.is_fast:
             message = f"the tokenizer of {name} gives no character offsets (it is a slow one), so no span can be placed"
             raise SubjectError(message)
         self.tokenizer = tokenizer
         self.name = name
-        self.format: Literal["chat", "transcript"] = "chat" if tokenizer.chat_template else "transcript"
+        if form == "chat" and not tokenizer.chat_template:
+            message = f"{name} has no chat template, so it cannot run in the chat format; use transcript or auto"
+            raise SubjectError(message)
+        templated = bool(tokenizer.chat_template) and form != "transcript"
+        self.format: Literal["chat", "transcript"] = "chat" if templated else "transcript"
         self._bos = _own_bos(tokenizer)
 
     def render(self, turns: Sequence[Turn]) -> Rendered:
@@ -136,6 +146,20 @@ class Chat:
     def ask(self, text: str) -> Encoded:
         """Tokenise one question put by the user, without marks."""
         return self.encode([Turn(role="user", text=text)])
+
+    def first_tokens(self, text: str, exact: bool = False) -> frozenset[int]:
+        """Return the tokens with which an answer can begin: with and without a space, and in any case of its letters.
+
+        Where a space is a token of its own, it tells nothing, and the answer without it is left.
+
+        Args:
+            text: The answer.
+            exact: Keep upper and lower case as they are: letters and codes that stand for something else.
+        """
+        forms = {text} if exact else {text, text.lower(), text.upper(), text[:1].upper() + text[1:]}
+        spelled = [" ", *(lead + form for form in sorted(forms) for lead in ("", " "))]
+        space, *encoded = self.tokenizer(spelled, add_special_tokens=False)["input_ids"]  # pyright: ignore
+        return frozenset(int(ids[0]) for ids in encoded if ids and list(ids[:1]) != list(space))  # pyright: ignore
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn reply tokens into text, without the special tokens that end it."""

@@ -6,13 +6,13 @@ import re
 import struct
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from introspect.errors import SubjectError, UnknownNameError
-from introspect.records import SubjectIdentity
+from introspect.records import SubjectIdentity, digest
 from introspect.subjects.cache import WORTH_A_BAR
 from introspect.subjects.chat import Chat
 from introspect.subjects.fingerprint import fingerprint
@@ -36,6 +36,7 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
     device_map: str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
+    form: Literal["auto", "chat", "transcript"] = "auto",
 ) -> LocalSubject:
     """Load a model into the laboratory.
 
@@ -47,6 +48,7 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
         device_map: Spread layers over several devices, as in accelerate (``auto``, ``balanced``, …).
         revision: Branch, tag or commit of a hub id.
         trust_remote_code: Run code that comes with the weights. Off unless you know whose it is.
+        form: ``transcript`` lets a chat model run in the plain transcript of base models, as another subject.
 
     Raises:
         SubjectError: It cannot be loaded; one sentence says why.
@@ -65,11 +67,12 @@ def load_subject(  # noqa: PLR0913 - the choices a user has, all but the first b
     if device_map is None:
         model = model.to(target)  # pyright: ignore[reportArgumentType]
     model.eval()
-    chat = Chat(tokenizer, str(name))
+    chat = Chat(tokenizer, str(name), form)
+    stamp = fingerprint(weights, tokenizer, adapter_files)
     config = model.config.get_text_config()
     identity = SubjectIdentity(
         name=str(name),
-        fingerprint=fingerprint(weights, tokenizer, adapter_files),
+        fingerprint=digest([stamp, form]) if form == "transcript" and tokenizer.chat_template else stamp,
         format=chat.format,
         dtype=str(model.dtype).removeprefix("torch."),
         n_layers=config.num_hidden_layers,

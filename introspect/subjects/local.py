@@ -88,7 +88,8 @@ class LocalSubject:
 
         handles = [block.register_forward_hook(keep(layer)) for layer, block in enumerate(self.blocks)]
         try:
-            self.engine.full.forward(left_pad([row.ids for row in rows], self.engine.full.filler), None)
+            with self.engine.runner.products.installed():
+                self.engine.full.forward(left_pad([row.ids for row in rows], self.engine.full.filler), None)
         finally:
             for handle in handles:
                 handle.remove()

@@ -7,11 +7,10 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from introspect.audit import CLEAN
 from introspect.errors import SpanError
 from introspect.injection import Injection
 from introspect.progress import Advance, silent
-from introspect.records import Audit, SubjectIdentity
+from introspect.records import CLEAN, Audit, SubjectIdentity
 from introspect.subjects.chat import Chat, Encoded
 
 
@@ -52,6 +51,8 @@ class Query:
     ``options`` are answers, each a set of tokens that all count as it, scored after the last token of the prompt.
     ``words`` are tokens whose rank and log-probability are taken after each of ``positions`` (absolute; a negative one
     counts from the end). ``layers`` are blocks whose output, injections included, is read at the same positions.
+    ``next_token`` asks for the log-probability of the prompt's own next token after each of them, ``whole`` for the
+    whole distribution; ``reference`` is such a distribution, from which the divergence is taken.
     """
 
     prompt: Encoded
@@ -60,6 +61,14 @@ class Query:
     words: tuple[int, ...] = ()
     positions: tuple[int, ...] = (-1,)
     layers: tuple[int, ...] = ()
+    next_token: bool = False
+    whole: bool = False
+    reference: Float[Tensor, "position vocabulary"] | None = None
+
+    @property
+    def reads_positions(self) -> bool:
+        """Whether anything is read at the positions."""
+        return bool(self.words or self.layers or self.next_token or self.whole or self.reference is not None)
 
     @property
     def at(self) -> tuple[int, ...]:
@@ -69,6 +78,9 @@ class Query:
             SpanError: A position outside the prompt.
         """
         n = len(self.prompt.ids)
+        if self.next_token and (n - 1 in self.positions or -1 in self.positions):
+            message = "there is no next token after the last one; ask for the positions before it"
+            raise SpanError(message)
         for position in self.positions:
             if not -n <= position < n:
                 message = f"position {position} is outside the prompt, which has {n} tokens"
@@ -80,9 +92,11 @@ class Query:
 class Readout:
     """What was read: all of it float32 on the CPU, in the order of the query.
 
-    ``option_logprobs`` is ``[option]``, and ``option_mass`` the probability of all options together: where it is small,
-    their ratio says little. ``ranks`` (1 is the most probable token) and ``logprobs`` are ``[word, position]``;
-    ``activations`` is ``[layer, position, d_model]``.
+    ``option_logprobs`` is ``[option]``, and ``option_mass`` the probability of all options together: where it is
+    small, their ratio says little. ``ranks`` (1 is the most probable token) and ``logprobs`` are ``[word,
+    position]``; ``activations`` is ``[layer, position, d_model]``; ``next_logprobs`` has one value a position;
+    ``distribution`` holds log-probabilities, ``divergence`` the Kullback–Leibler divergence of this distribution from
+    the reference, in nats.
     """
 
     query: Query
@@ -91,6 +105,9 @@ class Readout:
     ranks: Int[Tensor, "word position"]
     logprobs: Float[Tensor, "word position"]
     activations: Float[Tensor, "layer position d_model"]
+    next_logprobs: Float[Tensor, " next"]
+    distribution: Float[Tensor, "position vocabulary"] | None
+    divergence: Float[Tensor, " position"] | None
     audits: tuple[Audit, ...]
 
 

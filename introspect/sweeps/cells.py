@@ -5,61 +5,161 @@ Controls are one pool: a trial without injection belongs to no cell, and is run 
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from introspect.errors import LayerError, PlanError
+from introspect.protocols.protocol import Arm, Asked, Item, Protocol, Scene
 from introspect.records import Plan, SubjectIdentity, TrialSpec, VectorRef
 from introspect.stimuli import Wording
 
-
-def layers_of(plan: Plan, identity: SubjectIdentity) -> tuple[int, ...]:
-    """Return the plan's layers; a depth d is the layer round(d · (n_layers - 1)), each layer once."""
-    if plan.layers is not None:
-        for layer in plan.layers:
-            if not 0 <= layer < identity.n_layers:
-                raise LayerError(layer, identity.n_layers, identity.name)
-        return plan.layers
-    depths = plan.depths or ()
-    return tuple(dict.fromkeys(round(depth * (identity.n_layers - 1)) for depth in depths))
+Cell = tuple[str, str, str, int | None, float | None]
 
 
-def trial_specs(
-    plan: Plan,
-    identity: SubjectIdentity,
-    wordings: Mapping[str, Wording],
-    concepts: Sequence[str],
-    vectors_hash: str,
-) -> list[TrialSpec]:
-    """Return every trial of a plan, in grid order."""
-    if plan.temperature == 0 and plan.samples > 1:
-        message = f"samples = {plan.samples} at temperature 0 would run the same greedy trial {plan.samples} times"
+def layers_of(plan: Plan, identity: SubjectIdentity, last: bool = True) -> tuple[int, ...]:
+    """Return the plan's layers; a depth d is the layer round(d · (n_layers - 1)), each layer once.
+
+    Args:
+        plan: The plan.
+        identity: The subject.
+        last: Whether the last block is among them; where an injection behind it can have no effect, since nothing is
+            read where it acts, it is left out.
+    """
+    if plan.layers is None and plan.depths is None:
+        message = f"the plan {plan.name!r} gives no layers; give layers (0-based blocks) or depths (fractions 0 to 1)"
         raise PlanError(message)
-
-    def spec(wording: str, sample: int, **cell: object) -> TrialSpec:
-        return TrialSpec.model_validate({
-            "protocol": plan.protocol, "subject": identity.fingerprint, "dtype": identity.dtype,
-            "wording": wording, "wording_hash": wordings[wording].digest, "vectors_hash": vectors_hash,
-            "vector": None, "layer": None, "strength": None, "span": plan.span, "where": plan.where,
-            "sample": sample, "max_new_tokens": plan.max_new_tokens, "temperature": plan.temperature, **cell,
-        })  # fmt: skip
-
-    specs: list[TrialSpec] = []
-    for arm in plan.arms:
-        if arm == "none":
-            repeats = 1 if plan.temperature == 0 else plan.samples * plan.none_samples
-            specs += [spec(wording, sample, arm=arm) for wording, sample in product(wordings, range(repeats))]
-            continue
-        grid = product(layers_of(plan, identity), plan.strengths, concepts, wordings, range(plan.samples))
-        for layer, strength, concept, wording, sample in grid:
-            vector = VectorRef(family=arm, concept=concept, draw=sample if arm == "random" else 0)
-            specs.append(spec(wording, sample, arm=arm, layer=layer, strength=strength, vector=vector))
-    return specs
+    for layer in plan.layers or ():
+        if not 0 <= layer < identity.n_layers:
+            raise LayerError(layer, identity.n_layers, identity.name)
+    depths = plan.depths or ()
+    layers = plan.layers or tuple(dict.fromkeys(round(depth * (identity.n_layers - 1)) for depth in depths))
+    kept = tuple(layer for layer in layers if last or layer < identity.n_layers - 1)
+    if not kept:
+        message = (
+            f"the plan {plan.name!r} injects behind the last block only, where nothing that is read depends on it; "
+            f"give layers below {identity.n_layers - 1}"
+        )
+        raise PlanError(message)
+    return kept
 
 
-def cell_of(spec: TrialSpec) -> tuple[str, int | None, float | None]:
-    """Return the cell that a trial belongs to: arm, layer, strength."""
-    return spec.arm, spec.layer, spec.strength
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All that the trials of a plan are crossed from."""
+
+    plan: Plan
+    protocol: Protocol
+    identity: SubjectIdentity
+    scene: Scene
+    wordings: Mapping[str, Wording]
+    vectors_hash: str
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The plan's arms, the protocol's own where it names none."""
+        return self.plan.arms or self.protocol.default_arms
+
+    def specs(self) -> list[TrialSpec]:
+        """Return every trial of a plan, in grid order, each once."""
+        plan = self.plan
+        if plan.temperature == 0 and plan.samples > 1 and any(map(self._is_reply, self._tasks())):
+            message = f"samples = {plan.samples} at temperature 0 would run the same greedy trial {plan.samples} times"
+            raise PlanError(message)
+        for task in plan.tasks:
+            self.protocol.reading(task)
+        found = {spec.key: spec for arm in self.arms for spec in self._of(arm)}
+        if not found:
+            message = f"the plan {plan.name!r} has no trials: no wording offers {', '.join(plan.tasks) or 'a task'}"
+            raise PlanError(message)
+        return list(found.values())
+
+    def _tasks(self) -> set[str]:
+        """Return the tasks of the plan's wordings."""
+        offered = (self.protocol.tasks_of(wording.tasks, self.plan.tasks) for wording in self.wordings.values())
+        return {task for tasks in offered for task in tasks}
+
+    def _is_reply(self, task: str) -> bool:
+        return self.protocol.reading(task) == "reply"
+
+    def _of(self, name: str) -> Iterator[TrialSpec]:
+        arm = self.protocol.arm(name)
+        strengths = self.plan.strengths if arm.family else (None,)
+        asked_for = [(asked, self._layers(arm, asked.task)) for asked in self._asked(name, arm)]
+        for strength in strengths:
+            for asked, layers in asked_for:
+                items = self.protocol.items(self.scene, asked)
+                yield from (self._spec(asked, item, arm, layer, strength) for layer in layers for item in items)
+
+    def _layers(self, arm: Arm, task: str) -> tuple[int | None, ...]:
+        """Return the layers of an arm; the last block is left out where what is read does not depend on it."""
+        if arm.family is None:
+            return (None,)
+        where = self.plan.where or self.protocol.where
+        unreached = where == "cache" or (where == "prompt" and task.partition("/")[0] in self.protocol.unreached)
+        return layers_of(self.plan, self.identity, last=not unreached)
+
+    def _asked(self, name: str, arm: Arm) -> Iterator[Asked]:
+        plan = self.plan
+        for info, (label, wording) in product(plan.info, self.wordings.items()):
+            if info != "none" and "info" not in wording.slots:
+                message = f"the wording {label!r} has no place {{info}} for the information text {info!r}"
+                raise PlanError(message)
+            for task in self.protocol.tasks_of(wording.tasks, plan.tasks):
+                for concept, sample in self._who(task, arm):
+                    yield Asked(name, task, concept, sample, label, info)
+
+    def _who(self, task: str, arm: Arm) -> Iterator[tuple[str | None, int]]:
+        """Enumerate concepts and samples; clean trials of a prompt that depends on no concept are repeats of it."""
+        plan, spoken = self.plan, self.protocol.reading(task) == "reply"
+        if arm.family or task.partition("/")[0] in self.protocol.about or not self.protocol.injects:
+            yield from product(self.scene.concepts.names, range(plan.samples))
+        elif spoken:
+            yield from product((None,), range(1 if plan.temperature == 0 else plan.samples * plan.none_samples))
+        else:  # nothing is drawn when it is read: as many lead-ins as the injected trials have
+            yield from product((None,), range(plan.samples * len(self.scene.concepts.names)))
+
+    def _spec(self, asked: Asked, item: Item, arm: Arm, layer: int | None, strength: float | None) -> TrialSpec:
+        plan, protocol = self.plan, self.protocol
+        spoken = protocol.reading(asked.task) == "reply" or asked.arm == "sampled"
+        fields: dict[str, Any] = {
+            "protocol": protocol.name, "subject": self.identity.fingerprint, "dtype": self.identity.dtype,
+            "arm": asked.arm, "task": asked.task, "wording": asked.wording,
+            "wording_hash": self.wordings[asked.wording].digest, "info": asked.info, "fill": self._fill(asked, item),
+            "options": item.options, "truth": item.truth, "concept": asked.concept,
+            "vector": self._vector(asked, arm), "vectors_hash": self.vectors_hash,
+            "match": plan.match if arm.family not in {None, "concept"} else "norm",
+            "layer": layer, "strength": strength,
+            "span": arm.span or item.span or plan.span or protocol.span, "where": plan.where or protocol.where,
+            "also": item.also if arm.family else (), "sample": asked.sample if spoken or arm.family else 0,
+            "max_new_tokens": protocol.length(asked.task, plan) if spoken else 0,
+            "temperature": plan.temperature if spoken else 0.0,
+        }  # fmt: skip
+        return TrialSpec.model_validate(fields)
+
+    def _fill(self, asked: Asked, item: Item) -> dict[str, str]:
+        """Return the texts that the wording has a place for."""
+        slots = self.wordings[asked.wording].slots_of(asked.task)
+        return {name: text for name, text in item.fill.items() if name in slots}
+
+    def _vector(self, asked: Asked, arm: Arm) -> VectorRef | None:
+        if arm.family is None or asked.concept is None:
+            return None
+        drawn = arm.family in {"random", "covariance", "shuffled", "swap"}
+        other = None
+        if arm.family == "other":
+            pool = [name for name in self.scene.concepts.names if name != asked.concept]
+            if not pool:
+                message = "the arm other needs at least two concepts"
+                raise PlanError(message)
+            other = self.scene.rng("other", asked.concept, asked.sample).choice(pool)
+        return VectorRef(family=arm.family, concept=asked.concept, draw=asked.sample if drawn else 0, other=other)
+
+
+def cell_of(spec: TrialSpec) -> Cell:
+    """Return the cell that a trial belongs to: task, information, arm, layer, strength."""
+    return spec.task, spec.info, spec.arm, spec.layer, spec.strength
 
 
 def subset(specs: Sequence[TrialSpec], n: int | None, seed: int) -> list[TrialSpec]:
@@ -73,7 +173,7 @@ def subset(specs: Sequence[TrialSpec], n: int | None, seed: int) -> list[TrialSp
         raise PlanError(message)
     shuffled = list(specs)
     random.Random(seed).shuffle(shuffled)
-    cells: dict[tuple[str, int | None, float | None], list[TrialSpec]] = defaultdict(list)
+    cells: dict[Cell, list[TrialSpec]] = defaultdict(list)
     for spec in shuffled:
         cells[cell_of(spec)].append(spec)
     placed: list[tuple[float, int, TrialSpec]] = []
@@ -83,11 +183,21 @@ def subset(specs: Sequence[TrialSpec], n: int | None, seed: int) -> list[TrialSp
     return [spec for *_, spec in sorted(placed, key=lambda place: place[:2])][:n]
 
 
+def in_order(specs: Sequence[TrialSpec], spoken: Sequence[bool]) -> list[TrialSpec]:
+    """Return the trials in the order in which they run: replies as they are, those that are read prompt by prompt.
+
+    A prompt's clean pass is shared by all that is read off it, so long as they come together.
+    """
+    said = [spec for spec, talks in zip(specs, spoken, strict=True) if talks]
+    read = [spec for spec, talks in zip(specs, spoken, strict=True) if not talks]
+    return said + sorted(read, key=lambda spec: (spec.wording, spec.info, spec.task, sorted(spec.fill.items())))
+
+
 def _turns(members: Sequence[TrialSpec]) -> list[TrialSpec]:
     """Order a cell's trials so that concepts take turns, each with another wording every time."""
     queues: dict[str, list[TrialSpec]] = defaultdict(list)
     for spec in members:
-        queues[spec.vector.concept if spec.vector else spec.wording].append(spec)
+        queues[spec.concept or spec.wording].append(spec)
     ordered: list[TrialSpec] = []
     while any(queues.values()):
         for queue in queues.values():

@@ -1,16 +1,15 @@
 """What a plan will cost, from a short measured probe of its own first trials on this machine."""
 
+import time
 from dataclasses import dataclass
 
-import torch
-
-from introspect.protocols.registry import protocol
+from introspect.protocols.materials import Materials
+from introspect.protocols.trials import query, replies, request
+from introspect.records import TrialSpec
 from introspect.subjects.engine.prefixes import n_shared
 from introspect.subjects.engine.tune import WIDTHS
 from introspect.sweeps.cells import cell_of
-from introspect.sweeps.prepare import Prepared
-from introspect.vectors.extract import recipe
-from introspect.vectors.vector import VectorSet
+from introspect.sweeps.prepare import Prepared, stand_ins
 
 MIB = 2**20
 
@@ -29,33 +28,57 @@ class Estimate:
     cache_mib: float
 
 
+READ_AT_ONCE = 48
+"""Trials that are read to find out how long reading takes."""
+
+
 def estimate(prepared: Prepared) -> Estimate:
     """Time one batch of the plan's trials for a few tokens, and extrapolate.
 
     The vectors are all ones: what is added does not change what adding it costs.
     """
-    plan, subject = prepared.plan, prepared.subject
-    materials = prepared.materials(_stand_ins(prepared))
-    requests = [protocol(spec.protocol)(spec, materials) for spec in prepared.specs[: WIDTHS[-1]]]
-    per_token, engine = subject.cache_bytes_per_token(), subject.engine
-    width = plan.batch_size or engine.width_for(requests, len(prepared.specs), per_token)
-    rows = min(width, len(prepared.specs))
-    timing = engine.timed(requests, rows)
-    own = [len(r.prompt.ids) - (0 if engine.reason else n_shared(r)) + plan.max_new_tokens for r in requests]
+    subject, materials = prepared.subject, prepared.materials(stand_ins(prepared))
+    spoken = [spec for spec in prepared.specs if replies(spec, materials)]
+    read = [spec for spec in prepared.specs if not replies(spec, materials)]
+    rows, seconds, cache = 0, 0.0, 0.0
+    if spoken:
+        rows, seconds, cache = _replies(prepared, spoken, materials)
+    if read:
+        seconds += _readings(prepared, read, materials)
     return Estimate(
         n_cells=len({cell_of(spec) for spec in prepared.specs}),
         n_trials=len(prepared.specs),
         n_all=prepared.n_all,
         rows=rows,
-        way=engine.way,
-        seconds=timing.seconds(len(prepared.specs), plan.max_new_tokens),
+        way=subject.engine.way,
+        seconds=seconds,
         weights_mib=subject.weight_bytes() / MIB,
-        cache_mib=rows * max(own) * per_token / MIB,
+        cache_mib=cache,
     )
 
 
-def _stand_ins(prepared: Prepared) -> VectorSet:
-    identity = prepared.subject.identity
-    provenance = recipe(identity, prepared.concepts, prepared.baseline, prepared.stimuli, prepared.plan.method)
-    shape = (identity.n_layers, identity.d_model)
-    return VectorSet({name: torch.ones(shape) for name in prepared.concepts.names}, provenance)
+def _replies(prepared: Prepared, specs: list[TrialSpec], materials: Materials) -> tuple[int, float, float]:
+    """Return the rows at a time, the seconds and the MiB of cache that trials with replies take."""
+    plan, subject = prepared.plan, prepared.subject
+    requests = [request(spec, materials) for spec in specs[: WIDTHS[-1]]]
+    per_token, engine = subject.cache_bytes_per_token(), subject.engine
+    width = plan.batch_size or engine.width_for(requests, len(specs), per_token)
+    rows = min(width, len(specs))
+    longest = max(spec.max_new_tokens for spec in specs)
+    timing = engine.timed(requests, rows)
+    own = [len(r.prompt.ids) - (0 if engine.reason else n_shared(r)) + longest for r in requests]
+    seconds = sum(
+        timing.seconds(sum(spec.max_new_tokens == length for spec in specs), length)
+        for length in {spec.max_new_tokens for spec in specs}
+    )
+    return rows, seconds, rows * max(own) * per_token / MIB
+
+
+def _readings(prepared: Prepared, specs: list[TrialSpec], materials: Materials) -> float:
+    """Return the seconds that trials from which something is read take: some of them, neighbours as in a run."""
+    step = max(1, len(specs) // 3)
+    some = [spec for start in range(0, len(specs), step) for spec in specs[start : start + READ_AT_ONCE // 3]]
+    queries = [query(spec, materials) for spec in some]
+    begun = time.perf_counter()
+    prepared.subject.score(queries)
+    return (time.perf_counter() - begun) * len(specs) / len(some)

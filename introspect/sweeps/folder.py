@@ -15,13 +15,14 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Manifest, Prompt, Trial
+from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Record, Trial
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
 TRIALS = "trials.jsonl"
 VECTORS = "vectors.safetensors"
 DIAGNOSTICS = "diagnostics.json"
+EFFECTS = "effects.json"
 
 
 class RunFolder:
@@ -87,10 +88,15 @@ class RunFolder:
         finally:
             draft.unlink(missing_ok=True)
 
-    def append(self, trials: Sequence[Trial]) -> None:
-        """Append trials, all or none, and wait until they are on the disk."""
-        data = "".join(trial.model_dump_json() + "\n" for trial in trials).encode()
-        path = self.path / TRIALS
+    def append(self, trials: Sequence[Trial], prompts: Sequence[Prompt] = ()) -> None:
+        """Append trials, all or none, after the prompts they have, and wait until they are on the disk."""
+        if prompts:
+            self._append(PROMPTS, prompts)
+        self._append(TRIALS, trials)
+
+    def _append(self, name: str, records: Sequence[Record]) -> None:
+        data = "".join(record.model_dump_json() + "\n" for record in records).encode()
+        path = self.path / name
         before = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
@@ -104,13 +110,11 @@ class RunFolder:
 
     def recover(self) -> list[Trial]:
         """Return the trials already there, after cutting off a line that was never finished."""
-        path = self.path / TRIALS
-        if not path.exists():
-            return []
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.truncate(path, whole)
+        for path in (self.path / PROMPTS, self.path / TRIALS):
+            data = path.read_bytes() if path.exists() else b""
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                os.truncate(path, whole)
         return read_trials(self.path)
 
 
@@ -175,6 +179,20 @@ def read_prompts(path: Path) -> dict[str, Prompt]:
         message = f"{path / PROMPTS} is damaged: {error.errors()[0]['msg']}"
         raise RunFolderError(message) from error
     return {prompt.id: prompt for prompt in prompts}
+
+
+def read_effects(path: Path) -> Effects | None:
+    """Read the matches of effects of a run, if it has any.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    file = path / EFFECTS
+    try:
+        return Effects.model_validate_json(file.read_bytes()) if file.exists() else None
+    except (OSError, ValidationError) as error:
+        message = f"{file} is damaged ({str(error).splitlines()[0]}); remove it to match the effects again"
+        raise RunFolderError(message) from error
 
 
 def _lines(file: Path) -> Iterable[tuple[int, bytes]]:

@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from introspect.errors import PlanError
 from introspect.records import Plan
 
+BATTERY = "experiment"
+"""The key of a battery's list of experiments."""
+
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """Read a plan file and apply ``key=value`` overrides; a value is TOML, or a bare word.
@@ -21,21 +24,69 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     Raises:
         PlanError: No such file, no TOML, an unknown key, or a value that does not fit.
     """
+    content = _content(path)
+    if BATTERY in content:
+        message = f"{path} is a battery of {len(content[BATTERY])} experiments, not one plan; use introspect run on it"
+        raise PlanError(message)
+    _override_all(content, overrides)
+    content.setdefault("name", _name(path))
+    return _beside(plan_from(content, str(path)), path.parent)
+
+
+def is_battery(path: Path) -> bool:
+    """Whether a file holds several experiments."""
+    return BATTERY in _content(path)
+
+
+def load_battery(path: Path, overrides: Sequence[str] = ()) -> list[Plan]:
+    """Read a battery: keys that hold for all experiments, and ``[[experiment]]`` tables with those of each.
+
+    Overrides hold for all experiments. Every experiment's name is its protocol unless it has one of its own.
+
+    Raises:
+        PlanError: An experiment does not fit, or two have one name.
+    """
+    content = _content(path)
+    experiments = content.pop(BATTERY, [])
+    shared = {key: value for key, value in content.items() if key not in {"name", "question"}}
+    plans: list[Plan] = []
+    for number, own in enumerate(experiments, start=1):
+        whole = {**shared, **own}
+        for first, second in (("layers", "depths"), ("depths", "layers")):
+            if first in own and second not in own:
+                whole.pop(second, None)
+        _override_all(whole, overrides)
+        whole.setdefault("name", whole.get("protocol", f"experiment {number}"))
+        plans.append(_beside(plan_from(whole, f"{path}, experiment {whole['name']!r}"), path.parent))
+    names = [plan.name for plan in plans]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        message = f"the battery {path} has two experiments named {', '.join(repeated)}; give each a name of its own"
+        raise PlanError(message)
+    return plans
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         message = f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PlanError(message) from error
     except tomllib.TOMLDecodeError as error:
         message = f"the plan {path} is not TOML: {error}"
         raise PlanError(message) from error
+
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.stem == "plan" else path.stem
+
+
+def _override_all(content: dict[str, Any], overrides: Sequence[str]) -> None:
     for override in overrides:
         key, value = _override(override)
         if key in {"layers", "depths"}:  # naming one replaces the other
             content.pop("depths" if key == "layers" else "layers", None)
         content[key] = value
-    content.setdefault("name", path.parent.name if path.stem == "plan" else path.stem)
-    return _beside(plan_from(content, str(path)), path.parent)
 
 
 def plan_from(content: dict[str, Any], source: str) -> Plan:
@@ -72,7 +123,7 @@ def _sentence(error: ValidationError, source: str) -> str:
 def _beside(plan: Plan, folder: Path) -> Plan:
     """Let paths that stand beside the plan be found from anywhere."""
     found: dict[str, str] = {}
-    for key in ("concepts", "baseline", "stimuli", "subject", "adapter"):
+    for key in ("concepts", "baseline", "stimuli", "subject", "adapter", "vectors"):
         value = getattr(plan, key)
         if isinstance(value, str) and not Path(value).exists() and (folder / value).exists():
             found[key] = str(folder / value)

@@ -10,39 +10,48 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from introspect.progress import track
-from introspect.protocols.materials import Materials, finished
-from introspect.protocols.registry import protocol
-from introspect.records import Plan, Trial, TrialSpec
+from introspect.protocols.materials import Materials
+from introspect.protocols.trials import prompt_of, replies, request, run_trials
+from introspect.records import Plan, Prompt, Trial, TrialSpec
 from introspect.subjects.engine.tune import WIDTHS
+from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
-from introspect.sweeps.folder import PROMPTS, RunFolder, read_manifest
+from introspect.sweeps.folder import RunFolder, read_manifest, read_prompts
 from introspect.sweeps.plans import load_plan
 from introspect.sweeps.prepare import Prepared, prepare
 
+READ_WIDTH = 64
+"""What blocks are sized by where nothing is generated."""
 SECONDS_UNWRITTEN = 0.5
 """How long a finished trial may wait for its neighbours before it is written."""
 
 
-def sweep(plan: Plan | str | Path, out: str | Path, max_trials: int | None = None) -> Path:
+def sweep(
+    plan: Plan | str | Path, out: str | Path, max_trials: int | None = None, subject: LocalSubject | None = None
+) -> Path:
     """Run a plan into a folder, or go on with it; return the folder.
 
     Args:
         plan: What to run: a plan, or the file of one.
         out: The run folder. One that holds the beginning of the same run is completed.
         max_trials: Run a seeded, balanced subset of so many trials.
+        subject: The plan's subject, where it is loaded already.
 
     Raises:
         IntrospectError: The plan does not fit, or the folder cannot take it.
     """
-    prepared = prepare(plan if isinstance(plan, Plan) else load_plan(Path(plan)), max_trials)
-    with RunFolder(Path(out)) as folder:
+    run_prepared(prepare(plan if isinstance(plan, Plan) else load_plan(Path(plan)), max_trials, subject), Path(out))
+    return Path(out)
+
+
+def run_prepared(prepared: Prepared, out: Path) -> None:
+    """Run what was prepared into a folder, or go on with it."""
+    with RunFolder(out) as folder:
         folder.adopt(prepared.manifest())
         done = {trial.key for trial in folder.recover()}
         if any(spec.key not in done for spec in prepared.specs):
-            materials = prepared.materials(prepared.vectors(folder))
-            _write_prompts(folder, prepared, materials)
-            _run(folder, prepared, materials, done)
-    return Path(out)
+            vectors = prepared.vectors(folder)
+            _run(folder, prepared, prepared.materials(vectors, prepared.scales(folder, vectors)), done)
 
 
 def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[TrialSpec]]:
@@ -55,25 +64,30 @@ def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[
     return [specs[start : start + size] for start in range(0, len(specs), size)]
 
 
-def _write_prompts(folder: RunFolder, prepared: Prepared, materials: Materials) -> None:
-    records = {record.id: record for record in (materials.prompt(name).record() for name in prepared.wordings)}
-    lines = "".join(record.model_dump_json() + "\n" for record in records.values())
-    folder.write(PROMPTS, lines.encode())
-
-
 def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str]) -> None:
     specs, width = prepared.specs, _width(folder, prepared, materials)
     cells = len({cell_of(spec) for spec in specs})
+    kept = set(read_prompts(folder.path))
     with track(f"{prepared.plan.name}: {cells} cells", len(specs), sum(spec.key in done for spec in specs)) as advance:
         begun, fresh = time.monotonic(), 0
         for block in blocks(specs, prepared.n_all, width):
             if all(spec.key in done for spec in block):
                 continue
-            for trials in _soon(run_block(block, materials, width)):
+            for trials in _soon(run_trials(block, materials, width)):
                 missing = [trial for trial in trials if trial.key not in done]
-                folder.append(missing)
+                folder.append(missing, _new_prompts(missing, materials, kept))
                 fresh += len(missing)
                 advance(len(missing), f"{fresh / (time.monotonic() - begun):.2f} trials/s")
+
+
+def _new_prompts(trials: Sequence[Trial], materials: Materials, kept: set[str]) -> list[Prompt]:
+    """Return the prompts of these trials that are not on the disk yet."""
+    new: list[Prompt] = []
+    for trial in trials:
+        if trial.prompt not in kept:
+            kept.add(trial.prompt)
+            new.append(prompt_of(trial.spec, materials).record())
+    return new
 
 
 def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
@@ -83,17 +97,13 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
     known = manifest.engine.get("rows")
     if plan.batch_size is None and known is not None:
         return int(known)
-    some = [protocol(spec.protocol)(spec, materials) for spec in prepared.specs[: WIDTHS[-1]]]
-    width = plan.batch_size or subject.engine.width_for(some, len(prepared.specs), subject.cache_bytes_per_token())
+    spoken = [spec for spec in prepared.specs if replies(spec, materials)]
+    width = plan.batch_size or READ_WIDTH
+    if spoken and plan.batch_size is None:
+        some = [request(spec, materials) for spec in spoken[: WIDTHS[-1]]]
+        width = subject.engine.width_for(some, len(spoken), subject.cache_bytes_per_token())
     folder.adopt(manifest.model_copy(update={"engine": {**subject.engine.describe(), "rows": str(width)}}))
     return width
-
-
-def run_block(specs: Sequence[TrialSpec], materials: Materials, width: int | None = None) -> Iterator[Trial]:
-    """Run trials together; yield each as it finishes."""
-    requests = [protocol(spec.protocol)(spec, materials) for spec in specs]
-    for index, reply in materials.subject.stream(requests, width):
-        yield finished(specs[index], reply)
 
 
 def _soon(trials: Iterator[Trial]) -> Iterator[list[Trial]]:

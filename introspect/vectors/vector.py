@@ -1,7 +1,8 @@
 """A concept vector, and the file of all of them.
 
 The file is safetensors: one float32 tensor ``[n_layers, d_model]`` named by each concept (lower case), with the
-provenance in the metadata. Row ``l`` is a difference of activations at the output of block ``l``.
+provenance in the metadata and, where controls need them, the baseline words' activations. Row ``l`` is a difference of
+activations at the output of block ``l``.
 """
 
 import json
@@ -22,6 +23,8 @@ from introspect.errors import LayerError, StimulusError, StrengthError, UnknownN
 from introspect.records import Method, Record, digest
 
 METADATA_KEY = "introspect"
+BASELINE_KEY = "__baseline__"
+"""Name of the baseline words' activations in the file; no concept's name has capitals or underscores at both ends."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +63,10 @@ class ConceptVector:
 
 
 class Provenance(Record):
-    """Where a vector file came from; its hash pins the file in every trial."""
+    """Where a vector file came from; its hash pins the file in every trial.
+
+    ``used_in`` says whose vectors they are where another subject runs with them.
+    """
 
     subject: str
     subject_name: str
@@ -71,19 +77,24 @@ class Provenance(Record):
     baseline_hash: str | None
     n_layers: int
     d_model: int
+    used_in: str | None = None
 
     @property
     def digest(self) -> str:
         """Hash of the recipe. Not of the bytes: the same recipe on another device may differ in the last digit."""
-        return digest(self.model_dump(mode="json", exclude={"subject_name"}))
+        return digest(self.model_dump(mode="json", exclude={"subject_name"}, exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorSet:
-    """The vectors of many concepts at every layer."""
+    """The vectors of many concepts at every layer.
+
+    ``baseline`` are the activations of the baseline words, where they are kept: some controls are made from them.
+    """
 
     directions: Mapping[str, Float[Tensor, "n_layers d_model"]]
     provenance: Provenance
+    baseline: Float[Tensor, "n_baseline n_layers d_model"] | None = None
 
     def vector(self, concept: str, layer: int) -> ConceptVector:
         """Return one concept's vector at one layer, strength 1."""
@@ -103,6 +114,8 @@ class VectorSet:
     def save(self, path: Path) -> None:
         """Write the file in one step: a reader sees the old file or the new one, never half of it."""
         tensors = {name: rows.to(torch.float32).contiguous() for name, rows in self.directions.items()}
+        if self.baseline is not None:
+            tensors[BASELINE_KEY] = self.baseline.to(torch.float32).contiguous()
         metadata = {METADATA_KEY: self.provenance.model_dump_json()}
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -130,4 +143,5 @@ def load_vectors(path: Path) -> VectorSet:
     if provenance is None:
         message = f"{path} is a safetensors file, but not one of concept vectors: it has no {METADATA_KEY!r} metadata"
         raise StimulusError(message)
-    return VectorSet(directions, provenance)
+    baseline = directions.pop(BASELINE_KEY, None)
+    return VectorSet(directions, provenance, baseline)

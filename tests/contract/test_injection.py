@@ -4,6 +4,7 @@ All rows of a batch stand side by side here, as they do on the slower path; test
 that share their prefix."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -12,6 +13,7 @@ import witness
 from torch import nn
 
 from introspect.errors import LayerError, VectorMismatchError
+from introspect.injection import Injection
 from introspect.records import Audit
 from introspect.subjects.local import LocalSubject
 
@@ -57,7 +59,7 @@ def test_strength_zero_is_the_control_bitwise_in_the_same_batch_layout(subject):
         assert audit.residual_norm > 0.0
 
 
-@pytest.mark.parametrize("where", ["prompt", "generated", "both"])
+@pytest.mark.parametrize("where", ["prompt", "generated", "both", "cache"])
 @pytest.mark.parametrize("layer", [0, tiny.N_LAYERS - 1])
 def test_only_the_span_is_edited_by_exactly_strength_times_vector(subject, layer, where):
     vector = tiny.vector(subject, layer)
@@ -70,7 +72,7 @@ def test_only_the_span_is_edited_by_exactly_strength_times_vector(subject, layer
             assert torch.equal(tap.after[step], witness.edited(tap.before[step], requests, at, step))
         changed += int((taps[layer].after[step] != taps[layer].before[step]).any(dim=-1).sum())
     in_prompt = sum(stop - start for request in requests for start, stop in request.injections[0].span.prompt)
-    assert changed == in_prompt + (0 if where == "prompt" else 3 * len(requests))
+    assert changed == in_prompt + (3 * len(requests) if where in ("generated", "both") else 0)
 
 
 def test_an_injection_changes_later_positions_and_layers_through_attention(subject):
@@ -124,8 +126,16 @@ class Tupled(nn.Module):
         return self.inner(stream, *args, **options), "kept"
 
 
+def relative(subject):
+    """A row whose activations are amplified and swapped at layers at which others are added to."""
+    bare, target = tiny.request(subject, tiny.MARKED[0]), torch.linspace(-9.0, 9.0, tiny.D_MODEL)
+    span = bare.prompt.span("trial", "both")
+    amplified = Injection(tiny.vector(subject, 1), span, "amplify")
+    return replace(bare, injections=(amplified, Injection(tiny.vector(subject, 2), span, "swap", target)))
+
+
 def test_blocks_that_return_a_tuple_are_edited_like_those_that_return_a_tensor(subject):
-    requests = mixed(subject)
+    requests = [*mixed(subject), relative(subject)]
     expected = subject.generate(requests)
     model = copy.deepcopy(subject.model)
     _, path, _ = tiny.FAMILIES[model.config.model_type]
@@ -140,7 +150,8 @@ def test_blocks_that_return_a_tuple_are_edited_like_those_that_return_a_tensor(s
     assert [reply.tokens for reply in replies] == [reply.tokens for reply in expected]
     assert [reply.audits for reply in replies] == [reply.audits for reply in expected]
     for layer, tap in enumerate(taps):
-        assert torch.equal(tap.after[3], witness.edited(tap.before[3], requests, layer, 3))
+        assert torch.equal(tap.after[3][:-1], witness.edited(tap.before[3], requests, layer, 3)[:-1])
+    assert not torch.equal(taps[1].after[3][-1], taps[1].before[3][-1])
 
 
 def test_the_audit_equals_an_independent_measurement(subject):

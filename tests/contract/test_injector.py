@@ -169,12 +169,13 @@ def test_a_trial_whose_injection_was_rescaled_by_foreign_code_is_no_data(subject
     assert "planned one (the change is off by 0.06 " in complaint
 
 
-def test_a_trial_with_a_change_outside_its_span_is_no_data(subject):
+@pytest.mark.parametrize("strength", [1.0, 0.0], ids=["trial", "control"])
+def test_a_trial_with_a_change_outside_its_span_is_no_data(subject, strength):
     def spill(out, before, start, stop):
         out[stop] += 0.1
         out[start - 1] += 0.1
 
-    complaint, _ = meddled(subject, spill)
+    complaint, _ = meddled(subject, spill, strength)
     assert complaint.endswith("(2 positions outside the span changed)")
 
 

@@ -79,13 +79,81 @@ def test_positions_before_the_injection_are_read_as_they_are(llama):
     )
 
 
+AHEAD = (3, -4, -2)
+"""Positions with a next token, one of them far before any injection."""
+
+
+def test_next_tokens_distributions_and_divergences_are_those_of_plain_passes(subject):
+    some = queries_of(subject)[:4] + queries_of(subject)[6:7]
+    clean = [Query(query.prompt, positions=AHEAD, whole=True) for query in some]
+    references = [readout.distribution for readout in subject.score(clean)]
+    queries = [
+        Query(query.prompt, query.injections, positions=AHEAD, next_token=True, whole=True, reference=reference)
+        for query, reference in zip(some, references, strict=True)
+    ]
+    plain = {query.prompt.ids: expected(subject, query)[0] for query in clean}
+    for query, readout in zip(queries, subject.score(queries), strict=True):
+        logs, ids, at = expected(subject, query)[0], query.prompt.ids, list(query.at)
+        assert at == [3, len(ids) - 4, len(ids) - 2]
+        wanted = torch.stack([logs[position, ids[position + 1]] for position in at])
+        torch.testing.assert_close(readout.next_logprobs, wanted, **tiny.close(subject))
+        torch.testing.assert_close(readout.distribution, logs[at], **tiny.close(subject))
+        divergence = torch.nn.functional.kl_div(logs, plain[ids], log_target=True, reduction="none").sum(dim=-1)[at]
+        torch.testing.assert_close(readout.divergence, divergence, **tiny.close(subject))
+        torch.testing.assert_close(readout.divergence[0], torch.tensor(0.0), **tiny.close(subject))
+        if not query.injections:
+            torch.testing.assert_close(readout.divergence, torch.zeros(3), **tiny.close(subject))
+        elif query.prompt.ids == some[0].prompt.ids:  # injected up to its end
+            assert readout.divergence[-1] > 0.01
+
+
+def test_what_is_not_asked_for_is_not_there(llama):
+    (readout,) = llama.score([Query(queries_of(llama)[0].prompt)])
+    assert (readout.distribution, readout.divergence) == (None, None)
+    assert [len(part) for part in (readout.next_logprobs, readout.option_logprobs, readout.ranks)] == [0, 0, 0]
+
+
+def test_a_divergence_is_taken_from_the_reference_and_not_towards_it(llama):
+    clean, injected = (queries_of(llama)[index] for index in (0, 2))
+    (reference,) = llama.score([Query(clean.prompt, whole=True)])
+    (readout,) = llama.score([Query(clean.prompt, injected.injections, reference=reference.distribution, whole=True)])
+    one, other = reference.distribution[0], readout.distribution[0]
+    assert float(readout.divergence) == pytest.approx(float((one.exp() * (one - other)).sum()), rel=1e-4)
+    assert float(readout.divergence) != pytest.approx(float((other.exp() * (other - one)).sum()), rel=1e-2)
+
+
+def test_a_query_alone_and_one_among_others_of_its_prompt_read_the_same(subject):
+    """Alone it runs from its prefix on; among others it starts at its layer, from the clean outputs."""
+    queries = [query for query in queries_of(subject, options=OPTIONS, words=(30,), layers=(1, 3)) if query.injections]
+    subject.engine.readouts.clear()
+    together, before = subject.score(queries), subject.engine.readouts.evaluated
+    for query, shared in list(zip(queries, together, strict=True))[1:3]:
+        subject.engine.readouts.clear()
+        (alone,) = subject.score([query])
+        torch.testing.assert_close(alone.option_logprobs, shared.option_logprobs, **tiny.close(subject))
+        torch.testing.assert_close(alone.activations, shared.activations, **tiny.close(subject))
+        torch.testing.assert_close(alone.logprobs, shared.logprobs, **tiny.close(subject))
+        assert alone.audits == shared.audits
+    assert subject.engine.readouts.evaluated > before
+
+
+def test_a_query_alone_costs_every_layer_once_and_no_clean_pass(llama):
+    subject = tiny.load("llama")
+    query = queries_of(subject, options=OPTIONS)[3]
+    subject.score([query])
+    own = len(query.prompt.ids) - query.prompt.tokens_of("trial")[0]
+    assert subject.engine.readouts.evaluated == own * tiny.N_LAYERS
+    assert llama is not subject
+
+
 def test_the_slower_path_reads_the_same(padded):
     subject = padded
-    queries = queries_of(padded, options=OPTIONS, words=(30,), layers=(1, 3))
+    queries = queries_of(padded, options=OPTIONS, words=(30,), layers=(1, 3), positions=(4, -2), next_token=True)
     shared = tiny.subject(padded.model.config.model_type).score(queries)
     for one, other in zip(padded.score(queries), shared, strict=True):
         torch.testing.assert_close(one.option_logprobs, other.option_logprobs, **tiny.close(subject))
         torch.testing.assert_close(one.activations, other.activations, **tiny.close(subject))
+        torch.testing.assert_close(one.next_logprobs, other.next_logprobs, **tiny.close(subject))
         assert [audit.edited_prompt for audit in one.audits] == [audit.edited_prompt for audit in other.audits]
 
 
@@ -120,6 +188,9 @@ def test_a_query_that_does_not_fit_is_refused(llama):
     clean = queries_of(llama)[0]
     with pytest.raises(SpanError, match="position 9999 is outside the prompt, which has "):
         llama.score([Query(clean.prompt, words=(1,), positions=(9999,))])
+    for last in (-1, len(clean.prompt.ids) - 1):
+        with pytest.raises(SpanError, match="there is no next token after the last one"):
+            llama.score([Query(clean.prompt, positions=(0, last), next_token=True)])
     with pytest.raises(LayerError, match="layer 4 is outside"):
         llama.score([Query(clean.prompt, layers=(4,))])
     foreign = tiny.request(llama, LONG, tiny.vector(tiny.subject("mistral"), 1))

@@ -75,14 +75,20 @@ def test_every_command_on_a_page_is_one_that_exists(text):
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_every_file_shown_on_a_page_is_read_as_what_it_is(text, tmp_path):
     import introspect as ins
+    from introspect.protocols.check import problems
+    from introspect.stimuli import parse_stimuli
+    from introspect.sweeps.plans import load_battery
 
     file = tmp_path / "shown.toml"
     file.write_text(text)
     content = tomllib.loads(text)
     if "wording" in content:
         assert ins.load_stimuli(file).wording
+        assert problems(parse_stimuli(file)) == []
     elif "concept" in content or "words" in content:
         assert ins.load_concepts(file).members
+    elif "experiment" in content:
+        assert load_battery(file)
     else:
         assert ins.load_plan(file).name
 

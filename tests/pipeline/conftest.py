@@ -17,6 +17,7 @@ strengths = [1, 4]
 concepts = ["bread", "oceans", "silver"]
 baseline = "baseline.toml"
 wordings = ["plain", "brief"]
+tasks = ["report"]
 none_samples = 3
 max_new_tokens = 8
 batch_size = 8

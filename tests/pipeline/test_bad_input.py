@@ -14,6 +14,13 @@ PLANS = [
     ({"max_new_tokens": "999999"}, ["a reply of 999999 exceed the context of"]),
     ({"layers": "[-1]"}, ["layer -1 is outside"]),
     ({"depths": "[0.5]"}, ["either layers", "not both"]),
+    ({"arms": '["concpet"]'}, ["arm of injected_thought", "did you mean 'concept'"]),
+    ({"tasks": '["reprot"]'}, ["task of injected_thought", "did you mean 'report'"]),
+    ({"tasks": '["open"]'}, ["has no trials", "no wording offers open"]),
+    ({"info": '["acurate"]'}, ["info.0", "'accurate'"]),
+    ({"where": '"cached"'}, ["where", "'cache'"]),
+    ({"n_options": "27"}, ["n_options", "less than or equal to 26"]),
+    ({"arms": '["other"]', "concepts": '["bread"]'}, ["the arm other needs at least two concepts"]),
     ({"strengths": "[-1]"}, ["-1", "negative"]),
     ({"strengths": "[nan]"}, ["strengths", "finite"]),
     ({"strengths": "[inf]"}, ["strengths", "finite"]),
@@ -99,7 +106,7 @@ def test_a_run_of_another_version_is_refused_and_untouched(command, plan_file, r
     (run_folder / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99, "from_the_future": 1}))
     before = (run_folder / "manifest.json").read_bytes()
     for arguments in (("run", plan_file, "--out", run_folder), ("analyze", run_folder), ("report", run_folder)):
-        assert is_one_sentence(command(*arguments), "version 99", "version 1")
+        assert is_one_sentence(command(*arguments), "version 99", "version 2")
     assert (run_folder / "manifest.json").read_bytes() == before
 
 

@@ -12,10 +12,11 @@ LAYERS = (5, 12, 20, 26)
 @pytest.fixture(scope="module")
 def requests(smollm2):
     """Mixed layers, strengths, spans, wordings and lengths; random directions about as long as concept vectors."""
-    wordings = list(introspect.load_stimuli().wording.values())
+    wordings = list(introspect.load_stimuli().choose(("plain", "instrument", "brief"), "injected_thought").values())
     made = []
     for index in range(8):
-        prompt = smollm2.chat.encode(wordings[index % len(wordings)].turns)
+        turns = wordings[index % len(wordings)].conversation("report", {"lead": "Here is the next part."})
+        prompt = smollm2.chat.encode(turns)
         noise = torch.randn(576, generator=torch.Generator().manual_seed(index))
         vector = introspect.ConceptVector(
             "noise", noise * 20 / noise.norm(), LAYERS[index % 4], smollm2.identity.fingerprint, "drawn"

@@ -200,17 +200,21 @@ def _named(kind: str) -> dict[str, str]:
 @functools.cache
 def folder(family: str, template: bool = True) -> Path:
     """A saved random model of a family with its tokenizer, built on the first call of the session."""
+    kind = FAMILIES[family][0]
+    return saved(family, tokenizer(kind, template), home() / (family if template else f"{family}-base"))
+
+
+def saved(family: str, words, path: Path, **changes) -> Path:
+    """Save a random model of a family with a tokenizer; ``changes`` are to its configuration."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    kind, _, widths = FAMILIES[family]
-    words = tokenizer(kind, template)
+    widths = FAMILIES[family][2] | changes
     ids = {name: getattr(words, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     config = AutoConfig.for_model(family, vocab_size=len(words), tie_word_embeddings=False, **widths, **ids)
     with torch.random.fork_rng():
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     _draw(model, zlib.crc32(family.encode()), sorted({words.eos_token_id, *words.added_tokens_decoder}))
-    path = home() / (family if template else f"{family}-base")
     model.save_pretrained(path)
     words.save_pretrained(path)
     return path

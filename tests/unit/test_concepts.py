@@ -4,6 +4,7 @@ import pytest
 
 from introspect.concepts import Concept, ConceptSet, find_concept, load_concepts, shipped_lists
 from introspect.errors import StimulusError, UnknownNameError
+from introspect.words import matches
 
 CATEGORIES = ("abstract_nouns", "concrete_nouns", "countries", "famous_people", "verbs")
 
@@ -47,6 +48,18 @@ def test_a_concept_is_called_by_its_lower_case_word_and_known_by_its_aliases():
     assert (concept.name, concept.forms) == ("bread", ("bread", "loaf"))
 
 
+def test_a_near_neighbour_does_not_name_a_concept_and_does_not_change_its_vector():
+    concept = Concept(word="Bread", aliases=("loaf",), near=("flour",))
+    assert "flour" not in concept.forms
+    assert ConceptSet(concept=(concept,)).digest == ConceptSet(words=("bread",)).digest
+
+
+def test_every_concept_of_the_experiment_has_neighbours_that_are_no_form_of_it():
+    for concept in load_concepts("lindsey_concepts").members:
+        assert len(set(concept.near)) == len(concept.near) >= 3
+        assert not [word for word in concept.near if matches(word, concept.forms)]
+
+
 def test_words_are_found_in_the_shipped_lists_with_their_aliases():
     loaded = load_concepts((" dust ", "Ireland"))
     assert loaded.names == ("dust", "ireland")
@@ -83,12 +96,13 @@ def test_a_file_of_one_s_own_words_is_read_in_order(tmp_path):
 
 
 def test_a_file_of_one_s_own_pairs_is_read_with_its_texts(tmp_path):
-    toml = '[[concept]]\nword = "loud"\naliases = ["noisy"]\npairs = [["HEY!", "Hey."], ["NOW!", "Now."]]'
+    words = '[[concept]]\nword = "loud"\naliases = ["noisy"]\nnear = ["shout"]\n'
+    toml = words + 'pairs = [["HEY!", "Hey."], ["NOW!", "Now."]]'
     csv = 'concept,positive,negative\nloud,HEY!,Hey.\ncalm,"So, so.",SO!\nloud,NOW!,Now.\n'
     from_toml = load_concepts(write(tmp_path, "pairs.toml", toml)).get("loud")
     from_csv = load_concepts(write(tmp_path, "pairs.csv", csv))
     assert from_toml.pairs == from_csv.get("loud").pairs == (("HEY!", "Hey."), ("NOW!", "Now."))
-    assert from_toml.forms == ("loud", "noisy")
+    assert (from_toml.forms, from_toml.near) == (("loud", "noisy"), ("shout",))
     assert from_csv.names == ("loud", "calm")
     assert from_csv.get("calm").pairs == (("So, so.", "SO!"),)
 

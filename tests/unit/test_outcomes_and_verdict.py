@@ -9,13 +9,24 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from introspect.analysis.analyze import DEFINITIONS, analyze
+from introspect.analysis.analyze import NOTES, analyze
+from introspect.analysis.metrics import metrics_of
 from introspect.analysis.outcomes import SCHEMA, grade_run, outcomes
 from introspect.analysis.runs import load_run
 from introspect.analysis.show import print_analysis
 from introspect.analysis.verdict import verdict
 from introspect.graders.rules import RuleGrader
-from introspect.records import Audit, Claim, Manifest, Plan, SubjectIdentity, Trial, TrialSpec, VectorRef
+from introspect.records import (
+    SCHEMA_VERSION,
+    Audit,
+    Claim,
+    Manifest,
+    Plan,
+    SubjectIdentity,
+    Trial,
+    TrialSpec,
+    VectorRef,
+)
 from introspect.sweeps.folder import RunFolder
 
 CONCEPTS = ("bread", "dust", "silver", "origami", "lightning", "mirrors", "peace", "poetry", "snow", "volcanoes")
@@ -25,8 +36,8 @@ NOTHING = "No, I do not detect anything unusual."
 UNREADABLE = "The weather is nice today and the birds sing."
 UNREADABLE_NAMING = "I'm not sure. The word is {concept}."
 AUDIT = Audit(
-    layer=None, prompt_spans=(), planned_prompt=0, planned_generated=0, edited_prompt=0, edited_generated=0,
-    vector_norm=0.0, delta_norm=0.0, residual_norm=0.0, relative_strength=0.0,
+    layer=3, prompt_spans=((1, 2),), planned_prompt=1, planned_generated=0, edited_prompt=1, edited_generated=0,
+    vector_norm=1.0, delta_norm=4.0, residual_norm=8.0, relative_strength=0.5,
 )  # fmt: skip
 SUBJECT = SubjectIdentity(name="toy", fingerprint="f" * 32, format="chat", dtype="float32", n_layers=4, d_model=8)
 PLAN = Plan(name="demo", question="Does it notice?", layers=(1, 3), strengths=(2.0, 4.0))
@@ -43,21 +54,22 @@ print("torch:", "torch" in sys.modules or "transformers" in sys.modules)
 def make_trial(arm, concept, reply, layer=3, strength=4.0, sample=0):
     clean = arm == "none"
     spec = TrialSpec(
-        protocol="injected_thought", subject="f" * 32, dtype="float32", arm=arm, wording=concept if clean else "plain",
+        protocol="injected_thought", subject="f" * 32, dtype="float32", arm=arm, task="report",
+        wording=concept if clean else "plain", concept=None if clean else concept,
         wording_hash="w", vector=None if clean else VectorRef(family=arm, concept=concept), vectors_hash="v",
         layer=None if clean else layer, strength=None if clean else strength, span="trial", where="both",
         sample=sample, max_new_tokens=60, temperature=1.0,
     )  # fmt: skip
     return Trial(
         key=spec.key, spec=spec, prompt=concept if clean else "plain", reply=reply.format(concept=concept),
-        reply_tokens=(1,), finish="stop", audit=AUDIT,
+        reply_tokens=(1,), finish="stop", audits=() if clean else (AUDIT,),
     )  # fmt: skip
 
 
 def write_run(path, trials, plan=PLAN, n_planned=0):
     manifest = Manifest(
-        schema_version=1, introspect_version="0.1.0", created="2026-01-01T00:00:00+00:00", plan=plan, subject=SUBJECT,
-        n_planned=n_planned or len(trials), vectors_hash="v", wordings={"plain": "w"},
+        schema_version=SCHEMA_VERSION, introspect_version="0.1.0", created="2026-01-01T00:00:00+00:00",
+        plan=plan, subject=SUBJECT, n_planned=n_planned or len(trials), vectors_hash="v", wordings={"plain": "w"},
         concepts={word: (word,) for word in CONCEPTS} | {"bread": ("bread", "loaf")}, machine={}, packages={},
     )  # fmt: skip
     with RunFolder(path) as folder:
@@ -231,7 +243,8 @@ def test_the_json_has_one_row_a_cell_and_the_pool_of_controls_once(analysis):
     for row in found["rows"]:
         for metric in ("noticed", "named", "coherent", "success", "readable"):
             part = row[metric]
-            assert set(part) == {"count", "rate", "low", "high"}
+            assert set(part) == {"n", "count", "rate", "low", "high"}
+            assert part["n"] == row["n"]
             assert part["rate"] == part["count"] / row["n"]
             assert 0 <= part["low"] <= part["rate"] <= part["high"] <= 1
 
@@ -245,7 +258,7 @@ def test_the_json_says_how_often_in_each_cell_and_arm(analysis):
         ("concept", 15, 10, None), ("random", 15, 0, None), ("none", 4, 0, None),
     ]  # fmt: skip
     assert (found["name"], found["n_trials"], found["n_planned"], found["grader"]) == ("demo", 34, 50, "rules-1")
-    assert found["definitions"] == DEFINITIONS
+    assert found["definitions"] == {each.name: each.definition for each in metrics_of("injected_thought")} | NOTES
     assert (found["verdict"], tuple(found["verdict_points"])) == (analysis.verdict.sentence, analysis.verdict.points)
 
 
@@ -255,10 +268,9 @@ def test_every_concept_has_its_rate_in_both_arms_that_inject(analysis):
     assert rows == expected + [("random", concept, 3, 0) for concept in sorted(CONCEPTS[:5])]
 
 
-def printed(analysis, rows=None):
-    console = Console(file=io.StringIO(), width=300)
-    run = analysis.run
-    print_analysis(run.manifest, len(run.trials), analysis.pooled, analysis.verdict, rows, console)
+def printed(analysis, cells=False):
+    console = Console(file=io.StringIO(), width=900)
+    print_analysis(analysis, cells, console)
     return console.file.getvalue()
 
 
@@ -268,13 +280,14 @@ def test_the_table_says_what_the_json_says(analysis):
     low, high = (100 * analysis.to_json()["arms"][0]["named"][end] for end in ("low", "high"))
     row = next(line for line in lines if line.startswith("concept"))
     assert row.split()[:5] == ["concept", "15", "5", "67", f"[{low:.0f}–{high:.0f}]"]
-    assert lines[-7] == "34 of 50 planned trials so far; run the same command again to go on."
-    assert lines[-6:] == [analysis.verdict.sentence, *analysis.verdict.points]
+    begun = lines.index("34 of 50 planned trials so far; run the same command again to go on.")
+    said = [*analysis.verdict.points, *(finding.sentence for finding in analysis.findings)]
+    assert lines[begun + 1 :] == [analysis.verdict.sentence, *said]
 
 
 def test_the_table_of_cells_comes_on_demand_and_a_pool_has_no_layer(analysis):
     assert "by cell" not in printed(analysis)
-    table = printed(analysis, analysis.rows).partition("by cell")[2].splitlines()
+    table = printed(analysis, cells=True).partition("by cell")[2].splitlines()
     cells = [line.split()[:5] for line in table if line.split()[:1] in (["concept"], ["random"], ["none"])]
     assert cells[1] == ["concept", "3", "2", "5", "5"]
     assert cells[-1] == ["none", "–", "–", "4", "4"]

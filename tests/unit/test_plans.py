@@ -1,32 +1,42 @@
 """A plan says what runs: read from TOML, changed on the command line, refused with one clear sentence."""
 
+import re
 from pathlib import Path
 
+import lab
 import pytest
 
 from introspect.concepts import load_concepts
 from introspect.errors import PlanError
+from introspect.protocols.protocol import FAMILIES
+from introspect.protocols.registry import PROTOCOLS
 from introspect.records import Plan, SubjectIdentity
 from introspect.stimuli import load_stimuli
-from introspect.sweeps.cells import layers_of, trial_specs
-from introspect.sweeps.plans import load_plan, plan_from
+from introspect.sweeps.cells import layers_of
+from introspect.sweeps.plans import is_battery, load_battery, load_plan, plan_from
 
-EXPERIMENT = Path(__file__).parents[2] / "experiments" / "01_injected_thought"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+PLANS = {path.parent.name: path for path in sorted(EXPERIMENTS.glob("*/plan.toml")) if path.parent.name != "battery"}
+PAPER = EXPERIMENTS / "01_injected_thought" / "plan_paper.toml"
 SMALL = 'name = "small"\ndepths = [0.5]\nstrengths = [1, 2]\n'
+BATTERY = """
+subject = "gpt2"
+depths = [0.5]
+strengths = [2]
+[[experiment]]
+protocol = "localisation"
+[[experiment]]
+protocol = "localisation"
+name = "by layer"
+layers = [1, 2]
+strengths = [4]
+"""
 
 
 def subject(n_layers):
     return SubjectIdentity(
         name="made up", fingerprint="f" * 32, format="chat", dtype="float32", n_layers=n_layers, d_model=16
     )
-
-
-def specs_of(plan, n_layers):
-    concepts = load_concepts(plan.concepts).unique()
-    if plan.n_concepts is not None:
-        concepts = concepts.sample(plan.n_concepts, plan.seed)
-    wordings = load_stimuli(plan.stimuli).choose(plan.wordings, plan.protocol)
-    return trial_specs(plan, subject(n_layers), wordings, concepts.names, "v" * 32)
 
 
 @pytest.fixture
@@ -36,30 +46,81 @@ def small(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("n_layers", [4, 12, 26, 30, 80])
-def test_the_shipped_experiment_is_small_enough_for_a_laptop(n_layers):
-    plan = load_plan(EXPERIMENT / "plan.toml")
-    specs = specs_of(plan, n_layers)
+def test_every_protocol_has_an_experiment_that_is_named_and_asks_a_question():
+    plans = {folder: load_plan(path) for folder, path in PLANS.items()}
+    assert [plan.protocol for plan in plans.values()] == list(PROTOCOLS)
+    for folder, plan in plans.items():
+        assert folder[3:] == plan.name == plan.protocol
+        assert plan.question.endswith("?")
+
+
+@pytest.mark.parametrize("folder", PLANS)
+def test_a_shipped_experiment_is_small_and_has_its_controls(folder):
+    plan = load_plan(PLANS[folder])
+    specs = lab.specs(plan, n_layers=30)
+    assert 100 < len(specs) <= 40_000
+    assert sum(spec.max_new_tokens for spec in specs) <= 50_000
+    arms = {spec.arm for spec in specs}
+    assert arms >= set(PROTOCOLS[plan.protocol].default_arms)
+    assert arms >= {"concept", "none"} or not PROTOCOLS[plan.protocol].injects
+
+
+@pytest.mark.parametrize("path", [*PLANS.values(), PAPER], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_shipped_experiment_has_as_many_trials_as_it_says(path):
+    said = re.findall(r"([\d,]+) trials", path.read_text("utf-8"))
+    for number in said:
+        assert len(lab.specs(load_plan(path), n_layers=30)) == int(number.replace(",", ""))
+
+
+@pytest.mark.parametrize("n_layers", [4, 12, 30, 80])
+def test_the_first_experiment_is_small_enough_for_a_laptop(n_layers):
+    plan = load_plan(PLANS["01_injected_thought"])
+    specs = lab.specs(plan, n_layers)
     assert plan.samples == 1
     assert 100 < len(specs) <= 400
     assert max(spec.max_new_tokens for spec in specs) <= 60
 
 
-def test_the_shipped_experiments_have_as_many_trials_as_they_say():
-    assert len(specs_of(load_plan(EXPERIMENT / "plan.toml"), 30)) == 396
-    assert len(specs_of(load_plan(EXPERIMENT / "plan_paper.toml"), 30)) == 10_950
-
-
 def test_the_full_grid_goes_from_the_first_block_to_the_last():
-    layers = layers_of(load_plan(EXPERIMENT / "plan_paper.toml"), subject(30))
+    layers = layers_of(load_plan(PAPER), subject(30))
     assert (layers[0], layers[-1], len(layers)) == (0, 29, 9)
 
 
-def test_a_shipped_experiment_has_both_controls_and_asks_a_question():
-    for name in ("plan.toml", "plan_paper.toml"):
-        plan = load_plan(EXPERIMENT / name)
-        assert set(plan.arms) == {"concept", "random", "none"}
-        assert plan.question.endswith("?")
+def test_the_shipped_battery_runs_every_protocol_and_every_family_of_controls():
+    plans = load_battery(EXPERIMENTS / "battery" / "plan.toml")
+    assert {plan.protocol for plan in plans} == set(PROTOCOLS)
+    assert {arm for plan in plans for arm in plan.arms or ()} >= set(FAMILIES)
+    assert {plan.match for plan in plans} == {"norm", "effect"}
+    assert {info for plan in plans for info in plan.info} == {"none", "accurate", "neutral"}
+    for plan in plans:
+        for arm in plan.arms or ():
+            PROTOCOLS[plan.protocol].arm(arm)
+        for task in plan.tasks:
+            PROTOCOLS[plan.protocol].reading(task)
+
+
+def test_keys_of_a_battery_hold_for_every_experiment_and_an_experiment_s_own_come_first(tmp_path):
+    path = tmp_path / "battery.toml"
+    path.write_text(BATTERY, "utf-8")
+    first, second = load_battery(path)
+    assert (first.name, first.depths, first.strengths, first.subject) == ("localisation", (0.5,), (2.0,), "gpt2")
+    assert (second.name, second.layers, second.depths) == ("by layer", (1, 2), None)
+    assert (second.strengths, second.subject) == ((4.0,), "gpt2")
+    assert is_battery(path)
+    assert [plan.strengths for plan in load_battery(path, ["strengths=[8]"])] == [(8.0,), (8.0,)]
+
+
+def test_a_battery_is_no_plan_and_its_experiments_have_names_of_their_own(tmp_path):
+    path = tmp_path / "battery.toml"
+    path.write_text(BATTERY, "utf-8")
+    with pytest.raises(PlanError, match="is a battery of 2 experiments, not one plan"):
+        load_plan(path)
+    path.write_text(BATTERY.replace('name = "by layer"', ""), "utf-8")
+    with pytest.raises(PlanError, match="has two experiments named localisation; give each a name of its own"):
+        load_battery(path)
+    path.write_text(BATTERY.replace("layers = [1, 2]", "layer = [1]"), "utf-8")
+    with pytest.raises(PlanError, match="experiment 'by layer' has an unknown key 'layer'; did you mean 'layers'"):
+        load_battery(path)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +174,12 @@ def test_layers_and_depths_in_one_file_are_refused(small):
         ("temperature=inf", "temperature: Input should be a finite number (given: inf)"),
         ("depths=[1.5]", "depths: depth 1.5 is not a fraction from 0 to 1"),
         ("arms=[]", ": the grid is empty: arms has no value"),
-        ('arms=["concpet"]', "arms.0: Input should be 'concept', 'random' or 'none' (given: 'concpet')"),
+        ("info=[]", ": the grid is empty: info has no value"),
+        ('info=["acurate"]', "info.0: Input should be 'none', 'accurate' or 'neutral' (given: 'acurate')"),
+        ("where=reply", "where: Input should be 'prompt', 'generated', 'both' or 'cache' (given: 'reply')"),
+        ("match=size", "match: Input should be 'norm' or 'effect' (given: 'size')"),
+        ("n_options=27", "n_options: Input should be less than or equal to 26 (given: 27)"),
+        ("n_option=9", "has an unknown key 'n_option'; did you mean 'n_options'?"),
         ("dtype=float8", "dtype: Input should be 'auto', 'float32', 'bfloat16' or 'float16' (given: 'float8')"),
         ("samples", "--set takes key=value, for example --set samples=2; it was given 'samples'"),
         ("=2", "--set takes key=value, for example --set samples=2; it was given '=2'"),

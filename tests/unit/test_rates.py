@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from introspect.analysis.rates import Rate, clustered_rate, difference, effective_size, wilson
-from introspect.analysis.tables import METRICS, per_unit, rate_of, rate_table
+from introspect.analysis.tables import METRICS, rate_of, rate_table
 
 UNITS = st.lists(
     st.integers(0, 30).flatmap(lambda size: st.tuples(st.integers(0, size), st.just(size))), min_size=1, max_size=12
@@ -219,11 +219,6 @@ def test_a_table_of_no_trials_has_its_columns_and_no_rows(frame):
     by = ("arm", "layer", "strength")
     assert rate_table(frame.clear(), by).schema == rate_table(frame, by).schema
     assert rate_table(frame.clear(), by).is_empty()
-
-
-def test_every_concept_s_trials_are_counted_apart(frame):
-    counted = per_unit(frame, ("arm",)).filter(pl.col("arm") == "concept").select("unit", "n", "noticed", "readable")
-    assert sorted(counted.rows()) == [("bread", 4, 1, 3), ("dust", 1, 1, 1)]
 
 
 def test_unreadable_replies_stay_in_the_denominator_whichever_way_they_count(frame):

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from introspect.records import (
+    CLEAN,
     RUNTIME_FIELDS,
+    Also,
     Audit,
     Claim,
     Evidence,
     Plan,
     Prompt,
+    Scores,
     SubjectIdentity,
     Trial,
     TrialSpec,
@@ -26,22 +29,27 @@ from introspect.records import (
 
 BREAD = VectorRef(family="concept", concept="bread")
 SPEC = {
-    "protocol": "injected_thought", "subject": "f" * 32, "dtype": "float32", "arm": "concept", "wording": "plain",
-    "wording_hash": "w", "vector": BREAD, "vectors_hash": "v", "layer": 3, "strength": 4.0, "span": "trial",
+    "protocol": "injected_thought", "subject": "f" * 32, "dtype": "float32", "arm": "concept", "task": "report",
+    "wording": "plain", "wording_hash": "w", "fill": {"lead": "Go on."}, "options": ("A", "B"), "truth": "A",
+    "concept": "bread", "vector": BREAD, "vectors_hash": "v", "layer": 3, "strength": 4.0, "span": "trial",
     "where": "both", "sample": 0, "max_new_tokens": 60, "temperature": 1.0,
 }  # fmt: skip
 OTHER_SPEC = {
-    "protocol": "prefill", "subject": "e" * 32, "dtype": "bfloat16", "arm": "random", "wording": "brief",
-    "wording_hash": "x", "vector": VectorRef(family="concept", concept="dust"), "vectors_hash": "u", "layer": 4,
-    "strength": 4.5, "span": "question", "where": "prompt", "sample": 1, "max_new_tokens": 61, "temperature": 0.0,
+    "protocol": "prefill", "subject": "e" * 32, "dtype": "bfloat16", "arm": "random", "task": "choice",
+    "wording": "brief", "wording_hash": "x", "info": "accurate", "fill": {"lead": "Go off."}, "options": ("B", "A"),
+    "truth": None, "concept": "dust", "vector": VectorRef(family="concept", concept="dust"), "vectors_hash": "u",
+    "match": "effect", "layer": 4, "strength": 4.5, "span": "question", "where": "cache",
+    "also": (Also(span="line_b", strength=0.5),), "sample": 1, "max_new_tokens": 61, "temperature": 0.0,
 }  # fmt: skip
 PLAN = {"name": "small", "layers": (1, 2), "strengths": (1.0, 2.0)}
 OTHER_PLAN = {
     "name": "large", "question": "Why?", "protocol": "prefill", "subject": "gpt2", "adapter": "lora", "revision": "r1",
-    "dtype": "float16", "trust_remote_code": True, "arms": ("concept", "none"), "layers": (1, 3),
+    "dtype": "float16", "trust_remote_code": True, "format": "transcript", "vectors": "theirs.safetensors",
+    "arms": ("concept", "none"), "tasks": ("report",), "layers": (1, 3),
     "strengths": (1.0, 3.0), "concepts": ("dust",), "n_concepts": 3, "baseline": "words.csv", "method": "pair_pca",
-    "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "prompt", "samples": 2,
-    "none_samples": 7, "max_new_tokens": 5, "temperature": 0.5, "seed": 9,
+    "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "cache", "info": ("none", "neutral"),
+    "match": "effect", "n_options": 4, "n_items": 7, "samples": 2, "none_samples": 7, "max_new_tokens": 5,
+    "temperature": 0.5, "seed": 9,
 }  # fmt: skip
 AUDIT = {
     "layer": 3, "prompt_spans": ((2, 4),), "planned_prompt": 2, "planned_generated": 1, "edited_prompt": 2,
@@ -61,11 +69,11 @@ def make_spec(**changes):
     return TrialSpec(**(SPEC | changes))
 
 
-def make_trial(reply):
+def make_trial(reply, **changes):
     spec = make_spec()
-    return Trial(
-        key=spec.key, spec=spec, prompt="p", reply=reply, reply_tokens=(1, 2), finish="stop", audit=Audit(**AUDIT)
-    )
+    fields = {"key": spec.key, "spec": spec, "prompt": "p", "reply": reply, "reply_tokens": (1, 2), "finish": "stop",
+              "audits": (Audit(**AUDIT),)}  # fmt: skip
+    return Trial(**(fields | changes))
 
 
 @pytest.mark.parametrize("field", TrialSpec.model_fields)
@@ -79,6 +87,7 @@ def test_the_key_changes_with_every_field_of_the_trial(field):
         VectorRef(family="random", concept="bread"),
         VectorRef(family="concept", concept="dust"),
         VectorRef(family="concept", concept="bread", draw=1),
+        VectorRef(family="concept", concept="bread", other="dust"),
         None,
     ],
 )
@@ -87,8 +96,14 @@ def test_the_key_changes_with_every_part_of_the_vector(other):
 
 
 def test_the_key_of_a_trial_stays_what_stored_runs_know_it_by():
-    assert make_spec().key == "eae282c9eed248ffff5cca5866481432"
-    assert make_spec().seed == 8_642_462_277_404_313_575
+    assert make_spec().key == "76659516d2ada257ed413da73e8a52ee"
+    assert make_spec().seed == 824_480_001_788_031_022
+
+
+def test_the_key_does_not_depend_on_the_order_in_which_slots_are_filled():
+    one, other = ({"lead": "Go on.", "word": "dust"}, {"word": "dust", "lead": "Go on."})
+    assert make_spec(fill=one).key == make_spec(fill=other).key
+    assert make_spec(options=("A", "B")).key != make_spec(options=("B", "A")).key
 
 
 def test_a_whole_number_and_its_float_are_one_strength():
@@ -137,6 +152,8 @@ def test_what_is_not_a_number_has_no_hash(value):
         (Audit, AUDIT),
         (SubjectIdentity, IDENTITY),
         (Prompt, {"id": "p", "text": "", "format": "chat", "offsets": ()}),
+        (Scores, {"logprobs": (-1.0,), "mass": 0.5}),
+        (Also, {"span": "line_a", "strength": 0.5}),
         (Evidence, {"rule": "r", "start": 0, "stop": 1, "text": "t"}),
         (Claim, {"grader": "g", "noticed": "yes", "coherent": True}),
     ],
@@ -169,17 +186,25 @@ def test_strength_zero_is_a_strength():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"layers": None}, "either layers .* or depths"),
-        ({"depths": (0.5,)}, "either layers .* or depths"),
-        ({"layers": ()}, "the grid is empty: layers or depths has no value"),
-        ({"layers": None, "depths": ()}, "the grid is empty: layers or depths has no value"),
+        ({"depths": (0.5,)}, "either layers .* or depths .*not both"),
+        ({"layers": ()}, "the grid is empty: layers has no value"),
+        ({"layers": None, "depths": ()}, "the grid is empty: depths has no value"),
         ({"strengths": ()}, "the grid is empty: strengths has no value"),
         ({"arms": ()}, "the grid is empty: arms has no value"),
-        ({"layers": (2, 1, 2)}, "layers or depths names a value twice"),
-        ({"layers": None, "depths": (0.5, 0.5)}, "layers or depths names a value twice"),
+        ({"info": ()}, "the grid is empty: info has no value"),
+        ({"concepts": ()}, "the grid is empty: concepts has no value"),
+        ({"layers": (2, 1, 2)}, "layers names a value twice: 2, 1, 2"),
+        ({"layers": None, "depths": (0.5, 0.5)}, "depths names a value twice"),
         ({"strengths": (1, 1.0)}, "strengths names a value twice"),
         ({"arms": ("none", "none")}, "arms names a value twice"),
-        ({"arms": ("concept", "sham")}, "'concept', 'random' or 'none'"),
+        ({"tasks": ("report", "report")}, "tasks names a value twice"),
+        ({"info": ("none", "none")}, "info names a value twice"),
+        ({"info": ("accurate", "true")}, "'none', 'accurate' or 'neutral'"),
+        ({"match": "size"}, "'norm' or 'effect'"),
+        ({"where": "reply"}, "'prompt', 'generated', 'both' or 'cache'"),
+        ({"n_options": 1}, "greater than or equal to 2"),
+        ({"n_options": 27}, "less than or equal to 26"),
+        ({"n_items": 0}, "greater than or equal to 1"),
         ({"layers": None, "depths": (0.5, 1.01)}, "depth 1.01 is not a fraction from 0 to 1"),
         ({"layers": None, "depths": (-0.1,)}, "depth -0.1 is not a fraction from 0 to 1"),
         ({"samples": 0}, "greater than or equal to 1"),
@@ -199,6 +224,12 @@ def test_the_ends_of_the_model_are_depths():
     assert Plan(name="p", depths=(0, 1)).depths == (0.0, 1.0)
 
 
+def test_what_a_plan_leaves_open_is_the_protocol_s_own():
+    plan = Plan(name="p")
+    assert {plan.arms, plan.span, plan.where, plan.max_new_tokens, plan.layers, plan.depths} == {None}
+    assert (plan.tasks, plan.info, plan.match) == ((), ("none",), "norm")
+
+
 @pytest.mark.parametrize("change", [{"device": "cuda:1"}, {"device_map": "auto"}, {"batch_size": 7}])
 def test_where_a_plan_runs_is_not_part_of_what_it_is(change):
     assert set(change) <= RUNTIME_FIELDS
@@ -216,6 +247,22 @@ def test_a_trial_under_a_foreign_key_is_refused():
     forged = trial.model_dump(mode="json") | {"key": make_spec(sample=1).key}
     with pytest.raises(ValidationError, match="does not belong to its spec"):
         Trial.model_validate(forged)
+
+
+def test_a_trial_s_audit_is_its_first_one_and_a_clean_trial_s_says_that_nothing_was_added():
+    first, second = Audit(**AUDIT), Audit(**(AUDIT | {"layer": 4}))
+    assert make_trial("Yes.", audits=(first, second)).audit == first
+    clean = make_trial("No.", audits=()).audit
+    assert clean == CLEAN
+    assert (clean.layer, clean.edited_prompt, clean.edited_generated, clean.delta_norm) == (None, 0, 0, 0.0)
+
+
+def test_what_was_read_off_a_pass_survives_the_disk():
+    scores = Scores(logprobs=(-0.5, -3.25), mass=0.65, ranks=(7, 1), positions=(3, 4), curves={"cosine": (0.1, -0.2)})
+    trial = make_trial("", reply_tokens=(), finish="scored", scores=scores, scale=1.3)
+    assert Trial.model_validate_json(trial.model_dump_json()) == trial
+    with pytest.raises(ValidationError, match="finite number"):
+        Scores(logprobs=(float("-inf"),))
 
 
 @settings(deadline=None)

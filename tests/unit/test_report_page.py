@@ -1,46 +1,57 @@
 """The page of a run: complete, self-contained, true to the trials, and inert to whatever a model replied."""
 
+import ast
 import base64
 import hashlib
 import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import plotly.graph_objects as go
 import polars as pl
 import pytest
 
+import introspect
+from introspect.analysis.findings import Finding
+from introspect.analysis.metrics import BY_PROTOCOL, metrics_of
 from introspect.errors import SpanError
 from introspect.plots.arms import arms
-from introspect.plots.estimates import METRICS
 from introspect.plots.heatmap import heatmap
+from introspect.plots.style import LOOKS
 from introspect.plots.text import visible
 from introspect.records import (
     SCHEMA_VERSION,
+    Also,
     Audit,
     Claim,
     Evidence,
     Manifest,
     Plan,
     Prompt,
+    Scores,
     SubjectIdentity,
     Trial,
     TrialSpec,
     VectorRef,
     digest,
 )
-from introspect.report.page import ReportContent, completeness, render, write_report
+from introspect.report.asks import QUESTIONS
+from introspect.report.design import design
+from introspect.report.page import ReportContent, completeness, filters, render, write_report
 from introspect.report.segments import mark, shade
-from introspect.report.tables import lines
-from introspect.report.transcripts import audit_line, browser_data, island
+from introspect.report.tables import plain, rates
+from introspect.report.transcripts import audit_line, audit_lines, browser_data, island, listed, listing
 
+SPOKEN = ("noticed", "named", "success", "coherent", "readable")
 HOSTILE = "</script><script>alert(1)</script><!-- \x1b[2J \u202eevil\u202c <img src=x onerror=alert(2)> \u2028"
 
 
 def make_spec(**changes):
     fields = {
-        "protocol": "injected_thought", "subject": "toy", "dtype": "float32", "arm": "concept", "wording": "plain",
+        "protocol": "injected_thought", "subject": "toy", "dtype": "float32", "arm": "concept", "task": "report",
+        "wording": "plain",
         "wording_hash": "w", "vector": VectorRef(family="concept", concept="bread"), "vectors_hash": "v", "layer": 3,
         "strength": 4.0, "span": "trial", "where": "both", "sample": 0, "max_new_tokens": 20, "temperature": 1.0,
     }  # fmt: skip
@@ -70,7 +81,7 @@ def make_trial(reply, audit=None, **changes):
     spec = make_spec(**changes)
     return Trial(
         key=spec.key, spec=spec, prompt="p1", reply=reply, reply_tokens=(1, 2), finish="stop",
-        audit=audit or make_audit(),
+        audits=(audit or make_audit(),),
     )  # fmt: skip
 
 
@@ -86,11 +97,33 @@ def make_claim(reply, stretch, named):
     )
 
 
-def rates(arm, **where):
-    row = {"arm": arm, "layer": None, "strength": None, "n": 40, "n_units": 8} | where
-    for metric in METRICS:
-        row |= {f"{metric}_count": 10, f"{metric}_rate": 0.25, f"{metric}_low": 0.1, f"{metric}_high": 0.5}
+def make_scored(scores, **changes):
+    spec = make_spec(where="prompt", max_new_tokens=0, **changes)
+    audits = () if spec.vector is None else (make_audit(generated=0),)
+    return Trial(key=spec.key, spec=spec, prompt="p1", finish="scored", audits=audits, scores=scores)
+
+
+CHOICE = {
+    "protocol": "identification", "task": "letters", "concept": "bread", "options": ("A", "B", "C"), "truth": "B",
+    "fill": {"options": "A: dust\nB: bread\nC: <b>silver</b>"},
+}  # fmt: skip
+
+
+def row_of(arm, **where):
+    row = {"task": "report", "info": "none", "arm": arm, "layer": None, "strength": None, "n": 40, "n_units": 8} | where
+    for metric in SPOKEN:
+        row |= {f"{metric}_n": 40, f"{metric}_count": 10}
+        row |= {f"{metric}_rate": 0.25, f"{metric}_low": 0.1, f"{metric}_high": 0.5}
     return row
+
+
+def mean_of(value, low, high, metric="rank_gain"):
+    return {f"{metric}_n": 40, f"{metric}_count": None} | {
+        f"{metric}_{part}": number for part, number in (("rate", value), ("low", low), ("high", high))
+    }
+
+
+NO_VALUE = {f"named_{part}": None for part in ("n", "count", "rate", "low", "high")}
 
 
 def outcome(trial, **changes):
@@ -126,21 +159,22 @@ def content():
         machine={"gpu": "none at all"},
         packages={"torch": "2.7"},
     )
-    rows = pl.DataFrame([rates("concept", layer=3, strength=4.0), rates("none")])
-    pooled = pl.DataFrame([rates("none"), rates("concept")])
+    rows = pl.DataFrame([row_of("concept", layer=3, strength=4.0), row_of("none")])
+    pooled = pl.DataFrame([row_of("none"), row_of("concept")])
     return ReportContent(
         manifest=manifest,
         verdict="The subject reports noticing more often when a concept is injected.",
         verdict_points=("25 % against 2 %.", "The intervals do not overlap."),
         pooled=pooled,
         rows=rows,
-        per_concept=pl.DataFrame([rates("concept", concept="bread")]),
+        per_concept=pl.DataFrame([row_of("concept", concept="bread")]),
         outcomes=pl.DataFrame(outcomes),
         trials=trials,
         claims={trials[0].key: make_claim(noticing, "I notice an injected thought", "bread")},
         prompts={"p1": PROMPT},
         figures={"heatmap": heatmap(rows), "arms": arms(pooled)},
         n_planned=5,
+        metrics=metrics_of("injected_thought"),
     )
 
 
@@ -231,10 +265,43 @@ def test_the_page_says_how_many_of_the_planned_trials_are_in_it(page):
 
 def test_the_tables_hold_the_rates_with_interval_and_count(content, page):
     assert "25 % 10–50 % 10/40" in page.text
-    assert [line.arm for line in lines(content.pooled, ())] == ["concept", "none"]
-    assert [line.head for line in lines(content.rows, ("layer", "strength"))] == [("3", "4"), ("–", "–")]
-    assert lines(pl.DataFrame([rates("none") | {"named_rate": None}]), ())[0].cells[1] is None
+    assert [line.arm for line in rates(content.pooled, ("arm",), SPOKEN).lines] == ["concept", "none"]
+    cells = rates(content.rows, ("task", "info", "arm", "layer", "strength"), SPOKEN)
+    assert cells.heads == ("arm", "layer", "strength")
+    assert [line.head for line in cells.lines] == [("concept vector", "3", "4"), ("no injection", "–", "–")]
+    mixed = pl.DataFrame([row_of("concept"), row_of("none") | NO_VALUE], infer_schema_length=None)
+    assert rates(mixed, ("arm",), SPOKEN).lines[1].cells[1] is None
     assert "Nothing to show here yet." in render(replace(content, pooled=pl.DataFrame(), figures={}))
+
+
+def test_a_measure_without_any_value_has_no_column():
+    table = rates(pl.DataFrame([row_of("none") | NO_VALUE]), ("arm",), (*SPOKEN, "rank_gain"))
+    assert table.columns == ["reports noticing", "success", "coherent", "readable"]
+
+
+def test_a_mean_stands_in_the_table_as_a_number_with_its_interval():
+    rows = [row_of("concept") | mean_of(-1.309, -2.0, 0.25), row_of("none") | mean_of(0.5, None, None)]
+    cells = [line.cells[0] for line in rates(pl.DataFrame(rows), ("arm",), ("rank_gain",)).lines]
+    assert [(cell.rate, cell.interval, cell.counts) for cell in cells] == [
+        ("−1.31", "−2.00 to 0.250", "n = 40"), ("0.500", "no interval", "n = 40"),
+    ]  # fmt: skip
+
+
+def test_a_table_names_task_and_information_text_where_there_is_more_than_one_in_the_order_of_the_experiment():
+    rows = [row_of(arm, task=task, info=info) for task in ("choice", "report") for arm, info in
+            (("none", "none"), ("concept", "none"), ("concept", "accurate"))]  # fmt: skip
+    table = rates(pl.DataFrame(rows), ("task", "info", "arm", "layer"), SPOKEN, "injected_thought")
+    assert table.heads == ("task", "info", "arm")
+    assert [line.head for line in table.lines][:3] == [
+        ("report", "accurate", "concept vector"), ("report", "none", "concept vector"),
+        ("report", "none", "no injection"),
+    ]  # fmt: skip
+
+
+def test_a_table_that_nobody_could_read_is_cut_and_says_so(content):
+    many = pl.DataFrame([row_of("concept", layer=layer, strength=1.0) for layer in range(1600)])
+    assert (len(rates(many, ("layer",), SPOKEN).lines), rates(many, ("layer",), SPOKEN).n_omitted) == (1500, 100)
+    assert "The first 1500 of 1600 rows" in Page(render(replace(content, rows=many, figures={}))).text
 
 
 def test_the_footer_says_where_the_numbers_come_from(content, page):
@@ -249,8 +316,8 @@ def test_every_trial_comes_back_out_of_the_page(content, page):
     assert [trial["key"] for trial in trials] == [trial.key for trial in content.trials]
     for shown, trial in zip(trials, content.trials, strict=True):
         assert reply_text(shown) == visible(trial.reply)
-        assert (shown["arm"], shown["layer"], shown["strength"]) == (
-            trial.spec.arm, trial.spec.layer, trial.spec.strength,
+        assert (shown["arm"], shown["task"], shown["layer"], shown["strength"]) == (
+            trial.spec.arm, trial.spec.task, trial.spec.layer, trial.spec.strength,
         )  # fmt: skip
     assert [trial["noticed"] for trial in trials] == ["yes", "no", None]
     assert [trial["concept"] for trial in trials] == ["bread", "bread", None]
@@ -290,12 +357,13 @@ def test_an_island_has_no_character_that_markup_is_made_of():
     assert json.loads(written) == value
 
 
-def test_every_input_has_a_label_and_every_table_a_caption(page):
+def test_every_input_has_a_label_and_every_table_a_caption(content):
+    page = Page(render(replace(content, findings=(Finding("f", "s", pl.DataFrame({"n": [1]})),))))
     labelled = {attrs["for"] for tag, attrs in page.tags if tag == "label"}
     inputs = {attrs["id"] for tag, attrs in page.tags if tag in {"input", "select"}}
     assert inputs == labelled
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("table") == tags.count("caption") == 3
+    assert tags.count("table") == tags.count("caption") == 4
     assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
     assert ("html", {"lang": "en"}) in page.tags
 
@@ -379,7 +447,8 @@ def test_the_audit_is_one_line_and_a_misfit_is_flagged(content):
     odd = make_trial("x", make_audit(edited_generated=2))
     claim = Claim(grader="rules", noticed="unreadable", coherent=False, incoherent_because="loops")
     trial = browsed(browser_data(replace(content, trials=[odd], claims={odd.key: claim})))[0]
-    assert (trial["audit_fits"], trial["because"]) == (False, "loops")
+    assert not trial["audit_fits"]
+    assert trial["grade"].endswith("incoherent (loops)")
 
 
 def test_the_page_is_written_to_a_file_or_into_a_folder(tmp_path, content):
@@ -398,3 +467,212 @@ def test_a_trial_whose_reply_is_half_a_character_does_not_stop_the_page(tmp_path
     broken = make_trial("", sample=9).model_copy(update={"reply": "half \ud83d"})
     written = write_report(tmp_path, replace(content, trials=[broken], figures={}))
     assert "half ⟦U+D83D⟧" in written.read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_the_experiment_asks_word_for_word(content, page):
+    asked = {}
+    for file in (Path(introspect.__file__).parent / "protocols").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Protocol":
+                words = {each.arg: each.value.value for each in node.keywords if isinstance(each.value, ast.Constant)}
+                asked[words["name"]] = words["question"]
+    assert asked == QUESTIONS
+    assert QUESTIONS["injected_thought"] in page.text
+    plan = content.manifest.plan.model_copy(update={"question": ""})
+    alone = Page(render(replace(content, manifest=content.manifest.model_copy(update={"plan": plan}))))
+    assert alone.text.count(QUESTIONS["injected_thought"]) == 2
+
+
+def test_findings_stand_between_verdict_and_numbers_each_with_its_table(content):
+    table = pl.DataFrame(
+        {
+            "arm": ["concept"],
+            "metric": ["noticed"],
+            "effect": [-0.125],
+            "low": [None],
+            "n_units": [1200],
+            "held": [True],
+        }
+    )
+    findings = (Finding("dose <b>", "It rises by +0.31 [+0.02, +0.60].", table), Finding("second", "Nothing else."))
+    page = Page(render(replace(content, findings=findings)))
+    places = [page.text.index(words) for words in ("do not overlap.", "+0.31 [+0.02, +0.60]", "Nothing else.")]
+    assert places == sorted(places)
+    assert page.text.index("The arms, everything else pooled") > places[-1]
+    assert "dose <b>" in page.text
+    assert "concept vector reports noticing −0.125 – 1,200 yes" in page.text
+    assert ("a", {"href": "#findings"}) in page.tags
+    assert ("a", {"href": "#findings"}) not in Page(render(content)).tags
+
+
+def test_a_long_table_of_a_finding_is_cut(content):
+    table = plain(pl.DataFrame({"layer": list(range(100))}))
+    assert (len(table.rows), table.n_omitted, table.is_number) == (80, 20, (True,))
+    findings = (Finding("long", "Many.", pl.DataFrame({"layer": list(range(100))})),)
+    assert "20 more are in the run's analysis as JSON" in render(replace(content, findings=findings))
+
+
+def test_every_measure_is_defined_and_what_guessing_gives_is_said(content):
+    page = Page(render(replace(content, metrics=metrics_of("identification"))))
+    for metric in metrics_of("identification"):
+        assert f"{metric.words} {metric.definition}" in page.text
+    assert "guessing gives one over the number of answers on offer" in page.text
+    assert "guessing gives 0" in page.text
+    assert ("details", {"id": "definitions"}) in page.tags
+
+
+def test_the_design_is_what_the_trials_have_where_the_plan_leaves_it_open(content):
+    plan = Plan(name="x", protocol="identification", depths=(0.5,))
+    assert (plan.arms, plan.span, plan.where, plan.layers) == (None, None, None, None)
+    trials = [make_scored(Scores(), **CHOICE, layer=layer, strength=2.0) for layer in (7, 3)]
+    said = design(plan, trials)
+    assert said == (
+        "identification; task letters; arm concept; layers 3, 7; strength 2; injected into the prompt (span “trial”); "
+        "control vectors matched by norm; 1 sample a cell; nothing generated; seed 0"
+    )
+    assert "nothing injected" in design(plan, [make_scored(Scores(), **CHOICE, vector=None, layer=None, strength=None)])
+    assert "depths 0.5" in design(plan, [])
+    assert "at most 20 new tokens" in design(plan, content.trials)
+
+
+@pytest.mark.parametrize("protocol", BY_PROTOCOL)
+def test_a_run_of_any_experiment_has_a_page_before_its_first_trial(protocol, content):
+    manifest = content.manifest.model_copy(update={"plan": Plan(name="x", protocol=protocol)})
+    bare = {"trials": [], "claims": {}, "outcomes": pl.DataFrame(schema={"key": pl.String}), "figures": {}}
+    frames = dict.fromkeys(("pooled", "rows", "per_concept"), pl.DataFrame())
+    page = Page(render(replace(content, manifest=manifest, metrics=metrics_of(protocol), **bare, **frames)))
+    assert QUESTIONS[protocol] in page.text
+    assert "holds 0 of 5 planned trials" in page.text
+
+
+def one(content, trial, outcome=None, **changes):
+    frame = pl.DataFrame([{"key": trial.key} | (outcome or {})])
+    return browsed(browser_data(replace(content, trials=[trial], outcomes=frame, **changes)))[0]
+
+
+def test_a_scored_trial_shows_its_answers_with_their_shares_of_the_mass_and_marks_the_right_one(content):
+    trial = make_scored(Scores(logprobs=(-1.0, -2.0, -1.0 - 1.0986), mass=0.6), **CHOICE)
+    outcome = {"chosen": False, "truth_logit": -0.5, "mass": 0.6, "noticed": None}
+    shown = one(content, trial, outcome, metrics=metrics_of("identification"))
+    assert [(answer[:2], answer[3:]) for answer in shown["answers"]] == [
+        (["A", "dust"], [False, True]), (["B", "bread"], [True, False]), (["C", "<b>silver</b>"], [False, False]),
+    ]  # fmt: skip
+    assert [answer[2] for answer in shown["answers"]] == pytest.approx([0.588, 0.216, 0.196], abs=1e-3)
+    assert sum(answer[2] for answer in shown["answers"]) == pytest.approx(1, abs=1e-3)
+    assert shown["grade"] == "log-odds of the right answer: −0.500 · mass on the answers: 0.600"
+    assert shown["tags"] == [("wrong answer", "")]
+    assert (shown["right"], shown["reply"], shown["finish"], shown["noticed"]) == (False, [], "scored", None)
+    assert shown["where"] == "letters, layer 3, strength 4, wording plain, sample 0"
+
+
+def test_sentences_on_offer_are_shown_without_the_marks_of_their_spans(content):
+    fill = {"lines": "A: {{line_a}}It rains.{{/line_a}}\nB: {{line_b}}It snows.{{/line_b}}"}
+    asked = CHOICE | {"protocol": "localisation", "task": "locate", "fill": fill, "options": ("A", "B")}
+    shown = one(content, make_scored(Scores(logprobs=(-1.0, -2.0), mass=0.5), **asked))
+    assert [answer[1] for answer in shown["answers"]] == ["It rains.", "It snows."]
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        (Scores(ranks=(900, 1000, 7)), "Rank of bread at the report: 7, median 950 at the 2 tokens before."),
+        (Scores(surprisal=(1.0, 3.0)), "Surprisal of 2 tokens: mean 2.00, highest 3.00 nats."),
+        (
+            Scores(curves={"cosine": (0.1, 0.5, 0.2), "baseline": (0.0, 0.1, 0.3)}),
+            "Cosine above other words: highest 0.400 at layer 1, −0.100 at the last of 3 layers.",
+        ),
+        (Scores(), ""),
+    ],
+)
+def test_what_was_read_off_a_pass_is_said_in_a_line(content, scores, words):
+    assert one(content, make_scored(scores, concept="bread"))["reading"] == words
+
+
+def test_a_reply_is_graded_by_the_measures_of_its_experiment(content):
+    reply = "I meant to say it."
+    trial = make_trial(reply, protocol="intended_or_prefilled", task="explain", concept="bread", where="prompt")
+    claim = Claim(grader="rules", noticed="unreadable", coherent=True)
+    outcome = {"apologised": False, "meant": True, "readable": True, "noticed": "unreadable"}
+    shown = one(
+        content, trial, outcome, claims={trial.key: claim}, metrics=metrics_of("intended_or_prefilled")
+    )  # fmt: skip
+    assert shown["grade"] == "calls it a slip: no · claims to have meant it: yes · readable: yes"
+    assert shown["tags"] == [("claims to have meant it", "yes")]
+    assert shown["noticed"] is None
+
+
+def test_the_noticing_trial_has_its_tags_and_its_grade(content):
+    shown = browsed(browser_data(content))[0]
+    assert shown["tags"] == [("reports noticing", "yes"), ("names the concept", "yes"), ("success", "yes")]
+    assert shown["grade"].startswith("Noticed: yes · named: bread, noticing before naming · names the concept: yes")
+    ungraded = browsed(browser_data(content))[2]
+    assert ungraded["tags"] == [("not graded", "doubt")]
+
+
+def test_several_injections_are_all_shaded_and_all_audited(content):
+    spec = make_spec(where="prompt", span="line_a", also=(Also(span="line_b", strength=0.5),))
+    audits = (make_audit(((1, 2),), 0), make_audit(((4, 5),), 0, edited_prompt=9))
+    trial = Trial(key=spec.key, spec=spec, prompt="p1", finish="scored", audits=audits, scale=1.5)
+    data = browser_data(replace(content, trials=[trial]))
+    shown = browsed(data)[0]
+    assert [text for text, shaded in data["prompts"][shown["prompt"]] if shaded] == ["Trial", " do"]
+    assert [line[:9] for line in shown["audits"]] == ["“line_a”:", "“line_b”:", "strength "]
+    assert "scaled by 1.5" in audit_lines(trial)[2]
+    assert not shown["audit_fits"]
+
+
+def test_the_filters_are_those_that_tell_the_trials_of_the_run_apart(content):
+    names = [metric.name for metric in content.metrics]
+    assert filters(content, names) == ["arm", "layer", "strength", "noticed", "named"]
+    scored = [
+        make_scored(Scores(logprobs=(0.0, -1.0, -2.0)), **CHOICE | {"task": task}) for task in ("letters", "codes")
+    ]
+    assert filters(replace(content, trials=scored), ["chosen"]) == ["task", "right"]
+
+
+def test_every_arm_has_a_mark_of_its_own_in_the_tables():
+    style = (Path(introspect.__file__).parent / "report" / "page.css").read_text(encoding="utf-8")
+    assert all(f".arm-{arm}::before" in style for arm in LOOKS if arm != "none")
+
+
+def test_all_replies_are_listed_and_a_seeded_sample_of_scored_trials():
+    scored = [make_scored(Scores(), **CHOICE, sample=sample) for sample in range(20)]
+    spoken = [make_trial("x", sample=sample) for sample in range(3)]
+    trials = [*scored[:10], *spoken, *scored[10:]]
+    kept = listed(trials, seed=1, most=5)
+    assert kept == [trial for trial in trials if trial in kept]
+    assert sum(trial.finish == "scored" for trial in kept) == 5
+    assert all(trial in kept for trial in spoken)
+    assert listed(trials, seed=1, most=5) == kept != listed(trials, seed=2, most=5)
+    assert listed(trials, seed=1, most=20) == trials
+    assert listing(trials, most=5).startswith("Listed are all 3 trials with a reply and a random sample of 5 of the 20")
+    assert listing(trials, most=20) == ""
+
+
+def test_a_page_of_five_thousand_scored_trials_stays_small_and_says_what_it_left_out(content):
+    text = "Some words of a long prompt that is unlike all others. " * 40
+    offsets = tuple((at, at + 5) for at in range(0, len(text) - 5, 5))
+    prompts = {
+        f"q{sample}": Prompt(id=f"q{sample}", text=text, format="chat", offsets=offsets) for sample in range(5000)
+    }
+    audit = make_audit(((10, 400),), 0)
+    options = tuple("ABCDEFGHIJ")
+    fill = {"options": "\n".join(f"{letter}: something longer" for letter in options)}
+    asked = CHOICE | {"options": options, "fill": fill}
+    spec = make_spec(where="prompt", **asked)
+    scores = Scores(logprobs=tuple(-float(place) for place in range(10)), mass=0.9)
+    trials = [
+        Trial.model_construct(
+            key=f"{sample:032x}", spec=spec, prompt=f"q{sample}", reply="", reply_tokens=(), finish="scored",
+            audits=(audit,), scores=scores, scale=1.0,
+        )
+        for sample in range(5000)
+    ]  # fmt: skip
+    outcomes = pl.DataFrame({"key": [trial.key for trial in trials], "chosen": True, "mass": 0.9})
+    whole = replace(
+        content, trials=trials, outcomes=outcomes, prompts=prompts, claims={}, metrics=metrics_of("identification")
+    )
+    page = render(whole)
+    assert len(page.encode()) < 20_000_000
+    assert len(Page(page).data("data-transcripts")["trials"]) == 1500
+    assert "a random sample of 1,500 of the 5,000 trials without one" in page

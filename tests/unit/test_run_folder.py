@@ -10,13 +10,9 @@ import pytest
 
 from introspect.analysis.runs import load_run
 from introspect.errors import RunFolderError
-from introspect.records import Audit, Manifest, Plan, Prompt, SubjectIdentity, Trial, TrialSpec
+from introspect.records import SCHEMA_VERSION, Manifest, Plan, Prompt, SubjectIdentity, Trial, TrialSpec
 from introspect.sweeps.folder import MANIFEST, PROMPTS, TRIALS, RunFolder, read_manifest, read_prompts, read_trials
 
-AUDIT = Audit(
-    layer=None, prompt_spans=(), planned_prompt=0, planned_generated=0, edited_prompt=0, edited_generated=0,
-    vector_norm=0.0, delta_norm=0.0, residual_norm=0.0, relative_strength=0.0,
-)  # fmt: skip
 SUBJECT = SubjectIdentity(name="toy", fingerprint="f" * 32, format="chat", dtype="float32", n_layers=4, d_model=8)
 PLAN = Plan(name="p", layers=(1,), strengths=(2.0,), seed=0)
 HOLDER = """
@@ -31,16 +27,21 @@ with RunFolder(Path(sys.argv[1])):
 
 def make_trial(sample, reply="No, nothing unusual."):
     spec = TrialSpec(
-        protocol="injected_thought", subject="f" * 32, dtype="float32", arm="none", wording="plain", wording_hash="w",
-        vector=None, vectors_hash="v", layer=None, strength=None, span="trial", where="both", sample=sample,
-        max_new_tokens=60, temperature=1.0,
+        protocol="injected_thought", subject="f" * 32, dtype="float32", arm="none", task="report", wording="plain",
+        wording_hash="w", vector=None, vectors_hash="v", layer=None, strength=None, span="trial", where="both",
+        sample=sample, max_new_tokens=60, temperature=1.0,
     )  # fmt: skip
-    return Trial(key=spec.key, spec=spec, prompt="p", reply=reply, reply_tokens=(1,), finish="stop", audit=AUDIT)
+    return Trial(key=spec.key, spec=spec, prompt="p", reply=reply, reply_tokens=(1,), finish="stop", audits=())
+
+
+def make_prompt(name="p"):
+    return Prompt(id=name, text="Trial 1", format="chat", offsets=((0, 5), (5, 7)))
 
 
 def make_manifest(plan=PLAN, **changes):
     fields = {
-        "schema_version": 1, "introspect_version": "0.1.0", "created": "2026-01-01T00:00:00+00:00", "plan": plan,
+        "schema_version": SCHEMA_VERSION, "introspect_version": "0.1.0",
+        "created": "2026-01-01T00:00:00+00:00", "plan": plan,
         "subject": SUBJECT, "n_planned": 10, "vectors_hash": "v", "wordings": {"plain": "w"},
         "concepts": {"bread": ("bread", "loaf")}, "machine": {}, "packages": {},
     }  # fmt: skip
@@ -196,6 +197,37 @@ def test_a_line_that_a_killed_process_left_unfinished_is_cut_off_at_the_next_sta
     assert read_trials(run)[2] == make_trial(2)
 
 
+def test_a_prompt_that_a_killed_process_left_unfinished_is_cut_off_and_written_again(run):
+    whole = make_prompt("p").model_dump_json().encode() + b"\n"
+    (run / PROMPTS).write_bytes(whole + make_prompt("q").model_dump_json().encode()[:-5])
+    with RunFolder(run) as folder:
+        assert len(folder.recover()) == 2
+        assert (run / PROMPTS).read_bytes() == whole
+        folder.append([make_trial(2)], [make_prompt("q")])
+    assert read_prompts(run) == {"p": make_prompt("p"), "q": make_prompt("q")}
+    assert read_trials(run)[-1] == make_trial(2)
+
+
+def test_no_trial_stands_on_the_disk_without_its_prompt(run):
+    before = everything_in(run)
+    batch = [make_trial(sample) for sample in range(2, 40)]
+    with RunFolder(run) as folder, files_at_most(len(before[TRIALS]) + 2500), pytest.raises(RunFolderError):
+        folder.append(batch, [make_prompt()])
+    assert read_prompts(run) == {"p": make_prompt()}
+    assert (run / TRIALS).read_bytes() == before[TRIALS]
+    with RunFolder(run) as folder, files_at_most(40), pytest.raises(RunFolderError, match="File too large"):
+        folder.append([make_trial(2)], [make_prompt("q")])
+    assert (run / TRIALS).read_bytes() == before[TRIALS]
+    assert read_prompts(run) == {"p": make_prompt()}
+
+
+def test_one_prompt_may_stand_twice_and_is_read_once(run):
+    with RunFolder(run) as folder:
+        folder.append([make_trial(2)], [make_prompt()])
+        folder.append([make_trial(3)], [make_prompt()])
+    assert read_prompts(run) == {"p": make_prompt()}
+
+
 def test_a_run_is_taken_up_again_under_its_old_manifest(run):
     later = make_manifest(PLAN.model_copy(update={"device": "cuda", "batch_size": 3}), created="later", n_planned=25)
     with RunFolder(run) as folder:
@@ -215,7 +247,7 @@ def test_a_run_is_taken_up_again_under_its_old_manifest(run):
         ({"wordings": {"plain": "x"}}, "the wordings are not the same"),
         ({"concepts": {"bread": ("bread",)}}, "the concepts are not the same"),
         ({"vectors_hash": "u"}, "the vectors hash are not the same"),
-        ({"schema_version": 2}, "this one writes version 2"),
+        ({"schema_version": 3}, "its format is version 2, this one writes version 3"),
     ],
 )
 def test_another_run_is_refused_with_the_difference_and_nothing_changes(run, changes, sentence):
@@ -233,14 +265,19 @@ def test_trials_without_a_manifest_are_not_taken_for_a_run(run):
         load_run(run)
 
 
-@pytest.mark.parametrize("old", ['{"schema_version": 7}', '{"schema_version": "7", "plan": null, "notes": []}'])
-def test_a_run_of_another_version_is_refused_by_its_version(run, old):
+@pytest.mark.parametrize(
+    ("old", "version"),
+    [('{"schema_version": 7}', 7), ('{"schema_version": "7", "plan": null}', 7), ('{"schema_version": 1}', 1)],
+)
+def test_a_run_of_another_version_is_refused_by_its_version(run, old, version):
     (run / MANIFEST).write_text(old, "utf-8")
-    with pytest.raises(RunFolderError, match="was written in version 7 of the run format, and this is version 1"):
+    with pytest.raises(
+        RunFolderError, match=f"was written in version {version} of the run format, and this is version 2"
+    ):
         read_manifest(run)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"schema_version": 1}', b'{"schema_version": []}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"schema_version": 2}', b'{"schema_version": []}'])
 def test_a_damaged_manifest_is_refused(run, content):
     (run / MANIFEST).write_bytes(content)
     with pytest.raises(RunFolderError, match=f"{MANIFEST} is damaged"):
@@ -266,7 +303,7 @@ def test_one_trial_may_stand_twice_but_not_with_two_replies(run):
 
 
 def test_prompts_are_found_by_their_id_and_damaged_ones_are_refused(run):
-    prompt = Prompt(id="p", text="Trial 1", format="chat", offsets=((0, 5), (5, 7)))
+    prompt = make_prompt()
     (run / PROMPTS).write_text(prompt.model_dump_json() + "\n", "utf-8")
     assert load_run(run).prompts == {"p": prompt}
     (run / PROMPTS).write_text('{"id": "p"}\n', "utf-8")

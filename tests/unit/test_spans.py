@@ -37,7 +37,7 @@ def test_a_position_is_edited_exactly_where_its_own_rows_span_says(batch):
         assert mask[row].tolist() == [position in inside for position in positions[row]]
 
 
-@pytest.mark.parametrize("where", ["prompt", "generated", "both"])
+@pytest.mark.parametrize("where", ["prompt", "generated", "both", "cache"])
 def test_padding_is_in_no_span(where):
     span = Span.of(where, ((0, 3),), 5)
     assert not span_mask(torch.tensor([[PADDING] * 4]), span_bounds([span])).any()
@@ -51,6 +51,35 @@ def test_a_mode_names_the_marked_tokens_the_generated_ones_or_both(where, positi
     mask = span_mask(torch.arange(8)[None], span_bounds([span]))
     assert mask[0].nonzero().flatten().tolist() == positions
     assert span.n_prompt == (0 if where == "generated" else 2)
+
+
+@pytest.mark.parametrize(
+    ("marked", "kept"),
+    [
+        (((1, 3),), ((1, 3),)),
+        (((1, 5),), ((1, 4),)),
+        (((3, 4),), ((3, 4),)),
+        (((0, 2), (3, 5)), ((0, 2), (3, 4))),
+        (((0, 2), (4, 5)), ((0, 2),)),
+    ],
+)
+def test_cache_leaves_out_the_last_prompt_token_and_all_that_is_generated(marked, kept):
+    span = Span.of("cache", marked, 5)
+    assert span == Span(kept, generated=False, prompt_length=5)
+    assert not span_mask(torch.tensor([[4, 5, 6, 1000]]), span_bounds([span])).any()
+
+
+def test_cache_is_refused_where_nothing_is_left_of_the_span():
+    with pytest.raises(SpanError) as refusal:
+        Span.of("cache", ((4, 5),), 5)
+    assert str(refusal.value) == (
+        "nothing is left of the span [4, 5) for 'cache', which leaves out the prompt's last token (4); "
+        "mark an earlier one, or take 'prompt'"
+    )
+    with pytest.raises(SpanError, match="nothing is left of the span without ranges for 'cache'"):
+        Span.of("cache", (), 5)
+    with pytest.raises(SpanError, match=r"the span \[3, 6\) is empty or outside the prompt of 5 tokens"):
+        Span.of("cache", ((3, 6),), 5)
 
 
 def test_generated_positions_have_no_end():

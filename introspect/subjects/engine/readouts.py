@@ -1,6 +1,6 @@
 """Read-outs: log-probabilities of options, ranks of words, activations; one pass each, from the injected layer on."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -26,8 +26,13 @@ CLEANS_KEPT = 64
 def n_before(query: Query) -> int:
     """Return how many first tokens are shared: those before the first injection and before all that is read."""
     shared = n_shared(Request(query.prompt, query.injections))
-    cut = min(shared, *query.at) if query.words or query.layers else shared
+    cut = min(shared, *query.at) if query.reads_positions else shared
     return cut if cut >= SHORTEST else 0
+
+
+def _twin(query: Query) -> tuple[int, tuple[int, ...]]:
+    """Name the clean prompt that a query starts from: its tokens, and how many of them are shared."""
+    return n_before(query), query.prompt.ids
 
 
 class Readouts:
@@ -48,21 +53,26 @@ class Readouts:
     def score(self, queries: Sequence[Query]) -> list[Readout]:
         """Answer queries, in order."""
         found: dict[int, Readout] = {}
-        for indices in self._batches(queries):
+        twins = Counter(_twin(query) for query in queries if query.injections)
+        pays = [bool(q.injections) and (twins[_twin(q)] > 1 or _twin(q) in self._cleans) for q in queries]
+        for indices in self._batches(queries, pays):
             batch = [queries[i] for i in indices]
-            answers = self._resumed(batch) if self._sharing else self._whole(batch)
+            answers = self._shared(batch, pays[indices[0]]) if self._sharing else self._whole(batch)
             found.update(zip(indices, answers, strict=True))
         return [found[i] for i in range(len(queries))]
 
-    def _batches(self, queries: Sequence[Query]) -> list[list[int]]:
-        """Put queries with equally many own tokens together, those of one prompt side by side."""
-        alike: dict[tuple[int, bool], list[int]] = {}
+    def _batches(self, queries: Sequence[Query], pays: Sequence[bool]) -> list[list[int]]:
+        """Put queries with equally many own tokens together, those of one prompt side by side.
+
+        Resuming pays where several queries share one clean prompt; the others run from their prefix on.
+        """
+        alike: dict[tuple[int, bool, bool], list[int]] = {}
         for index, query in enumerate(queries):
             cut = n_before(query) if self._sharing else 0
-            alike.setdefault((len(query.prompt.ids) - cut, cut > 0), []).append(index)
+            alike.setdefault((len(query.prompt.ids) - cut, cut > 0, pays[index]), []).append(index)
         batches: list[list[int]] = []
         vocabulary = self._runner.model.config.get_text_config().vocab_size
-        for (length, _), members in alike.items():
+        for (length, _, _), members in alike.items():
             members.sort(key=lambda i: (queries[i].prompt.ids, self._joins(queries[i])))
             most = max(len(queries[i].at) for i in members) + 1
             n = max(1, min(TOKENS_AT_ONCE // length, LOGITS_AT_ONCE // (most * vocabulary)))
@@ -73,47 +83,60 @@ class Readouts:
         n_layers = len(self._runner.blocks)
         return min((injection.vector.layer for injection in query.injections), default=n_layers - 1)
 
-    def _resumed(self, queries: Sequence[Query]) -> list[Readout]:
-        order = sorted(range(len(queries)), key=lambda i: self._joins(queries[i]))
+    def _shared(self, queries: Sequence[Query], resume: bool) -> list[Readout]:
+        """Run queries behind their prefixes; with ``resume`` each from its injected layer on."""
+        order = sorted(range(len(queries)), key=lambda i: self._joins(queries[i]) if resume else i)
         rows = [queries[i] for i in order]
-        injector = Injector(self._runner.blocks, [row.injections for row in rows], self._runner.name)
         with self._runner.ready():
-            cleans = [self._clean(row) for row in rows]
-            stairs = Staircase(cleans, [self._joins(row) for row in rows])
-            begins = torch.tensor([clean.prefix.length for clean in cleans])
-            n_own = len(cleans[0].own)
-            positions = begins[:, None] + torch.arange(n_own)
-            pass_ = Pass(positions, begins, grouped([clean.prefix for clean in cleans]), None, 0, n_own)
-            columns = sorted({at - clean.prefix.length for row, clean in zip(rows, cleans, strict=True)
-                              for at in _asked(row)})  # fmt: skip
-            cache = self._runner.cache()
-            ids = torch.tensor([clean.own for clean in cleans])
-            with ExitStack() as stack:
+            cleans = [self._clean(row) if resume else self._unread(row) for row in rows]
+            stairs = Staircase(cleans, [self._joins(row) if resume else -1 for row in rows])
+            answers = self._passed(rows, cleans, stairs)
+        self.evaluated += stairs.evaluated
+        back = dict(zip(order, answers, strict=True))
+        return [back[i] for i in range(len(queries))]
+
+    def _unread(self, query: Query) -> Clean:
+        """Return a query's prefix and own tokens, with no clean outputs: nothing will join them."""
+        cut = n_before(query)
+        prefix = self._prefixes.get(query.prompt.ids[:cut])
+        return Clean(prefix, query.prompt.ids[cut:], torch.zeros(0, 0, 0), ())
+
+    def _passed(self, rows: Sequence[Query], cleans: Sequence[Clean], stairs: Staircase) -> list[Readout]:
+        injector = Injector(self._runner.blocks, [row.injections for row in rows], self._runner.name)
+        begins = torch.tensor([clean.prefix.length for clean in cleans])
+        n_own = len(cleans[0].own)
+        positions = begins[:, None] + torch.arange(n_own)
+        pass_ = Pass(positions, begins, grouped([clean.prefix for clean in cleans]), None, 0, n_own)
+        columns = sorted({at - clean.prefix.length for row, clean in zip(rows, cleans, strict=True)
+                          for at in _asked(row)})  # fmt: skip
+        cache = self._runner.cache()
+        ids = torch.tensor([clean.own for clean in cleans])
+        with ExitStack() as stack:
+            if len(cleans[0].outputs):
                 stack.enter_context(stairs.installed(self._runner.blocks))
-                stack.enter_context(injector)
-                seen = stack.enter_context(_Watch(self._runner.blocks, {layer for row in rows for layer in row.layers}))
-                logits = self._runner.run(
-                    ids, pass_, cache, injector,
-                    states=stairs.states(cache.recurrent_layers), keep=torch.tensor(columns),
-                )  # fmt: skip
-            self.evaluated += stairs.evaluated
-        answers: list[Readout | None] = [None] * len(rows)
+            stack.enter_context(injector)
+            seen = stack.enter_context(_Watch(self._runner.blocks, {layer for row in rows for layer in row.layers}))
+            logits = self._runner.run(
+                ids, pass_, cache, injector,
+                states=stairs.states(cache.recurrent_layers), keep=torch.tensor(columns),
+            )  # fmt: skip
+        if not len(cleans[0].outputs):
+            stairs.evaluated += len(self._runner.blocks) * ids.numel()
+        answers: list[Readout] = []
         for row, (query, clean) in enumerate(zip(rows, cleans, strict=True)):
-            cut = clean.prefix.length
-            joined = self._joins(query)
+            cut, joined = clean.prefix.length, stairs.joins[row]
             outputs = {
                 layer: seen.outputs[layer][row] if layer >= joined else clean.outputs[layer] for layer in query.layers
             }
             lines = {at: logits[row, columns.index(at - cut)] for at in _asked(query)}
             acts = [[outputs[layer][at - cut] for at in query.at] for layer in query.layers]
-            answers[order[row]] = _readout(query, lines, acts, injector.drop(row, 0))
-        return [answer for answer in answers if answer is not None]
+            answers.append(_readout(query, lines, acts, injector.drop(row, 0)))
+        return answers
 
     def _clean(self, query: Query) -> Clean:
-        cut = n_before(query)
-        key = (cut, query.prompt.ids)
+        key = _twin(query)
         if key not in self._cleans:
-            self._cleans[key] = self._computed(query.prompt.ids, cut)
+            self._cleans[key] = self._computed(query.prompt.ids, key[0])
             while len(self._cleans) > CLEANS_KEPT:
                 self._cleans.popitem(last=False)
         self._cleans.move_to_end(key)
@@ -180,21 +203,39 @@ class _Watch:
 def _asked(query: Query) -> set[int]:
     """Return the positions whose logits are needed; the last one's if none is, since a model gives some."""
     last = len(query.prompt.ids) - 1
-    return {*(query.at if query.words else ()), *((last,) if query.options or not query.words else ())}
+    lines = bool(query.words or query.next_token or query.whole or query.reference is not None)
+    return {*(query.at if lines else ()), *((last,) if query.options or not lines else ())}
 
 
 def _readout(
     query: Query, logits: dict[int, Tensor], acts: Sequence[Sequence[Tensor]], audits: tuple[Audit, ...]
 ) -> Readout:
     logs = {at: torch.log_softmax(line.float(), dim=-1).cpu() for at, line in logits.items()}
-    last, at = len(query.prompt.ids) - 1, query.at
+    last, at, ids = len(query.prompt.ids) - 1, query.at, query.prompt.ids
     options = torch.tensor([float(logs[last][list(tokens)].logsumexp(dim=0)) for tokens in query.options])
     ranks, chosen = torch.zeros(0, len(at), dtype=torch.long), torch.zeros(0, len(at))
     if query.words:
         lines = torch.stack([logs[position] for position in at])
         chosen = lines[:, list(query.words)].T
         ranks = 1 + (lines[None] > chosen[..., None]).sum(dim=-1)
-    return Readout(query, options, float(options.exp().sum()), ranks, chosen, _stacked(acts, len(at)), audits)
+    whole = torch.stack([logs[position] for position in at]) if query.whole or query.reference is not None else None
+    return Readout(
+        query=query,
+        option_logprobs=options,
+        option_mass=float(options.exp().sum()),
+        ranks=ranks,
+        logprobs=chosen,
+        activations=_stacked(acts, len(at)),
+        next_logprobs=torch.tensor([float(logs[i][ids[i + 1]]) for i in at] if query.next_token else []),
+        distribution=whole if query.whole else None,
+        divergence=None if query.reference is None or whole is None else _divergence(query.reference, whole),
+        audits=audits,
+    )
+
+
+def _divergence(reference: Tensor, other: Tensor) -> Tensor:
+    """Return the divergence of the second distribution from the first, position by position, in nats."""
+    return (reference.exp() * (reference - other)).sum(dim=-1).clamp(min=0.0)
 
 
 def _stacked(acts: Sequence[Sequence[Tensor]], n_positions: int) -> Tensor:

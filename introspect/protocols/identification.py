@@ -1,0 +1,54 @@
+"""Identification: which of some concepts was injected, by letter, by opaque code, or by its word?
+
+Concepts are offered in groups of ``n_options``, all concepts of a group with the same options in the same order: the
+prompt says nothing about which of them was injected. Order and labels are drawn for each group and sample. Letters and
+codes carry no meaning of their own, so a vector that only pushes its word towards the output cannot answer with them;
+words can be answered so. The measure is the mutual information between injected and chosen concept; its permutation
+null deals the choices out among the trials of one prompt and cell.
+
+Source: Pearson-Vogel et al. (2026), section on nine concepts; Nygaard (2026), on opaque labels that are drawn anew.
+"""
+
+from dataclasses import replace
+
+from introspect.protocols.choices import coded, opaque_codes
+from introspect.protocols.protocol import CLEAN_ARM, LETTERS, Asked, Item, Protocol, Scene
+
+
+def items(scene: Scene, asked: Asked) -> list[Item]:
+    """Offer the concept among its group."""
+    assert asked.concept is not None
+    number, names = group_of(scene, asked.concept)
+    opening = scene.opening(replace(asked, concept=scene.concepts.names[number * scene.plan.n_options]))
+    rng = scene.rng("identification", number, asked.sample, asked.task)
+    rng.shuffle(names)
+    if asked.head == "letters":
+        return [coded(opening, asked.concept, names, LETTERS[: len(names)])]
+    if asked.head == "codes":
+        return [coded(opening, asked.concept, names, opaque_codes(scene, len(names), rng))]
+    return [Item({**opening, "options": "\n".join(names)}, tuple(names), asked.concept)]
+
+
+def group_of(scene: Scene, concept: str) -> tuple[int, list[str]]:
+    """Return the number of a concept's group and its members; a last group is filled up with other concepts."""
+    names, n = scene.concepts.names, scene.plan.n_options
+    number = names.index(concept) // n
+    members = list(names[number * n : (number + 1) * n])
+    while len(members) < n:
+        rng = scene.rng("fill", number, len(members))
+        spare = [name for name in scene.others(members[0], 1 + len(members), rng) if name not in members]
+        members.append(spare[0])
+    return number, members
+
+
+PROTOCOL = Protocol(
+    name="identification",
+    question="Can the subject tell which of some concepts was injected?",
+    readings={"letters": "options", "codes": "options", "words": "options"},
+    items=items,
+    arms={"none": CLEAN_ARM},
+    default_arms=("concept", "random", "none"),
+    span="trial",
+    where="prompt",
+    about=frozenset({"letters", "codes", "words"}),
+)

@@ -1,0 +1,240 @@
+"""What an experiment is: which tasks and arms it has, which items a trial draws, and what is read off the subject.
+
+A protocol says what one trial is; the grid that crosses trials with layers, strengths, wordings and samples is the
+sweep's. Every draw (a sentence, an order of options) is a function of the plan's seed and of what the item is for, so
+that arms and cells of one concept share their items and can be compared pair by pair.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from introspect.concepts import Concept, ConceptSet
+from introspect.errors import PlanError, StimulusError, UnknownNameError
+from introspect.records import Also, Family, Info, Plan, Where
+from introspect.stimuli import Stimuli
+from introspect.subjects.chat import Chat
+from introspect.words import matches
+
+Reading = Literal["reply", "options", "ranks", "surprisal", "layers"]
+"""What a task reads: a generated reply; the log-probabilities of options; the concept's rank along the prompt; the
+surprisal of a text; the activations of every layer on a span."""
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FAMILIES: tuple[Family, ...] = ("concept", "random", "covariance", "shuffled", "negated", "other", "swap", "amplify")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What is injected in an arm: a family of vectors or nothing, and the span if it is not the plan's."""
+
+    family: Family | None
+    span: str | None = None
+
+
+CLEAN_ARM = Arm(None)
+VECTOR_ARMS: Mapping[str, Arm] = {family: Arm(family) for family in FAMILIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an item is for. ``concept`` is ``None`` in a clean arm whose prompts do not depend on one."""
+
+    arm: str
+    task: str
+    concept: str | None
+    sample: int
+    wording: str
+    info: Info = "none"
+
+    @property
+    def head(self) -> str:
+        """The task without its manner."""
+        return self.task.partition("/")[0]
+
+    @property
+    def manner(self) -> str:
+        """The manner, or nothing."""
+        return self.task.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One trial's own material: texts for slots, answers on offer, the right one, and where injections go."""
+
+    fill: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    truth: str | None = None
+    span: str | None = None
+    also: tuple[Also, ...] = ()
+
+
+class Scene:
+    """What items are drawn from: the plan, its stimuli and concepts, and the subject's tokenizer.
+
+    Args:
+        plan: The plan.
+        stimuli: Its stimuli.
+        concepts: Its concepts; ``spare`` are others, for answers that are wrong.
+        chat: The tokenizer, which knows whether two answers can be told apart by their first token.
+    """
+
+    def __init__(self, plan: Plan, stimuli: Stimuli, concepts: ConceptSet, spare: ConceptSet, chat: Chat) -> None:
+        self.plan, self.stimuli, self.concepts, self.chat = plan, stimuli, concepts, chat
+        own = {concept.name: concept for concept in concepts.members}
+        self.known = {**{concept.name: concept for concept in spare.members}, **own}
+
+    def rng(self, *parts: object) -> random.Random:
+        """Return a generator that is a function of the plan's seed and of the parts."""
+        return random.Random("\0".join(str(part) for part in (self.plan.seed, *parts)))
+
+    def shuffled(self, name: str) -> list[str]:
+        """Return a list of the stimulus file in the plan's order."""
+        texts = list(self.stimuli.texts(name))
+        self.rng("list", name).shuffle(texts)
+        return texts
+
+    @cached_property
+    def _leads(self) -> list[str]:
+        return self.shuffled("lead_ins") if self.stimuli.lists.get("lead_ins") else []
+
+    def lead(self, asked: Asked) -> str:
+        """Return the neutral sentence before the trial line: concept by concept and sample by sample another one."""
+        if not self._leads:
+            return ""
+        at = 0 if asked.concept is None else self.concepts.names.index(asked.concept)
+        return self._leads[(at * self.plan.samples + asked.sample) % len(self._leads)]
+
+    def opening(self, asked: Asked) -> dict[str, str]:
+        """Return what every conversation has: the information text and the lead-in."""
+        text = "" if asked.info == "none" else self._info(asked.info)
+        return {"info": text, "lead": self.lead(asked)}
+
+    def _info(self, name: str) -> str:
+        if name not in self.stimuli.info:
+            raise UnknownNameError("information text in the stimulus file", name, self.stimuli.info)
+        return self.stimuli.info[name].strip() + "\n\n"
+
+    def others(self, name: str, n: int, rng: random.Random) -> list[str]:
+        """Draw ``n`` other concepts, none related to this one, their first tokens all different.
+
+        Raises:
+            PlanError: There are not so many.
+        """
+        own = self.known[name]
+        pool = [other for other in self.concepts.names if other != name and other in self.known]
+        extra = [other for other in self.known if other != name and other not in pool]
+        rng.shuffle(pool)
+        rng.shuffle(extra)
+        taken, chosen = set(self.chat.first_tokens(name)), list[str]()
+        for other in pool + extra:
+            tokens = self.chat.first_tokens(other)
+            if not tokens & taken and not related(own, self.known[other]):
+                chosen.append(other)
+                taken |= tokens
+            if len(chosen) == n:
+                return chosen
+        message = (
+            f"n_options = {n + 1}, but only {len(chosen)} other concepts can be told from {name!r} by their first token"
+        )
+        raise PlanError(message)
+
+    def free_of(self, texts: Sequence[str], name: str | None) -> list[str]:
+        """Return the texts in which neither the concept nor a near neighbour of it stands.
+
+        Raises:
+            StimulusError: None is left.
+        """
+        if name is None:
+            return list(texts)
+        concept = self.known[name]
+        left = [text for text in texts if not matches(text, (*concept.forms, *concept.near))]
+        if not left:
+            message = f"every text of the list mentions {name!r} or something near it; add others to the stimulus file"
+            raise StimulusError(message)
+        return left
+
+
+def related(first: Concept, second: Concept) -> bool:
+    """Whether one concept's word is a form or a near neighbour of the other's."""
+    return any(matches(" ; ".join(a.forms), (*b.forms, *b.near)) for a, b in ((first, second), (second, first)))
+
+
+def labelled(labels: Sequence[str], texts: Sequence[str]) -> str:
+    """Write answers below each other, each with its label."""
+    return "\n".join(f"{label}: {text}" for label, text in zip(labels, texts, strict=True))
+
+
+Items = Callable[[Scene, Asked], Sequence[Item]]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One experiment.
+
+    Attributes:
+        name: What plans and wordings call it.
+        question: What it asks of a subject, in a sentence.
+        readings: What each task reads, by the task's name without its manner; the first is the default task.
+        items: The items of one concept and sample.
+        arms: All arms beyond the families of vectors, ``none`` among them.
+        default_arms: The arms of a plan that names none.
+        span: The mark at which injection acts unless the plan says otherwise.
+        where: Which tokens of prompt and reply are injected into, likewise.
+        max_new_tokens: Length of replies where the plan does not say, by task.
+        about: Tasks whose clean trials are about one concept each, since prompt or reading depends on it.
+        unreached: Tasks whose span ends before anything is read: an injection behind the last block has no effect on
+            them by construction, so that block is left out.
+        injects: Whether vectors are added at all; if not, there is no grid of layers and strengths.
+    """
+
+    name: str
+    question: str
+    readings: Mapping[str, Reading]
+    items: Items
+    arms: Mapping[str, Arm]
+    default_arms: tuple[str, ...]
+    span: str
+    where: Where
+    max_new_tokens: Mapping[str, int] = field(default_factory=dict)
+    about: frozenset[str] = frozenset()
+    unreached: frozenset[str] = frozenset()
+    injects: bool = True
+
+    def arm(self, name: str) -> Arm:
+        """Return what an arm is; ``UnknownNameError`` gives the near miss."""
+        known = self.arms if not self.injects else {**VECTOR_ARMS, **self.arms}
+        if name not in known:
+            raise UnknownNameError(f"arm of {self.name}", name, known)
+        return known[name]
+
+    def reading(self, task: str) -> Reading:
+        """Return what a task reads; ``UnknownNameError`` gives the near miss."""
+        head = task.partition("/")[0]
+        if head not in self.readings:
+            raise UnknownNameError(f"task of {self.name}", head, self.readings)
+        return self.readings[head]
+
+    def tasks_of(self, offered: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        """Return the tasks that a wording offers and a plan wants, all of them where it names none.
+
+        Raises:
+            UnknownNameError: The wording offers tasks, and none of them is one of this experiment.
+        """
+        known = [task for task in offered if task.partition("/")[0] in self.readings]
+        if offered and not known:
+            raise UnknownNameError(f"task of {self.name}", offered[0], self.readings)
+        tasks = known or [next(iter(self.readings))]
+        return [task for task in tasks if not wanted or task in wanted or task.partition("/")[0] in wanted]
+
+    def length(self, task: str, plan: Plan) -> int:
+        """Return the most tokens of a reply."""
+        head = task.partition("/")[0]
+        return plan.max_new_tokens or self.max_new_tokens.get(head, 100)
+
+
+def plain_items(scene: Scene, asked: Asked) -> list[Item]:
+    """Return the item of an experiment whose prompt has nothing but its opening."""
+    return [Item(scene.opening(asked))]
