@@ -43,12 +43,17 @@ class Concept(Record):
 
 
 class ConceptSet(Record):
-    """A list of concepts in a fixed order."""
+    """A list of concepts in a fixed order.
+
+    ``frequency`` is each name's Zipf frequency where it is known: log10 of occurrences in a billion words (van Heuven
+    et al. 2014), a covariate for how easily a word is named at all.
+    """
 
     title: str = ""
     source: str = ""
     concept: tuple[Concept, ...] = ()
     words: tuple[str, ...] = ()
+    frequency: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_members(self) -> "ConceptSet":
@@ -85,7 +90,7 @@ class ConceptSet(Record):
             message = f"n_concepts = {n}, but the list {self.title or 'given'!r} has {len(self.members)}"
             raise StimulusError(message)
         chosen = sorted(random.Random(seed).sample(range(len(self.members)), n))
-        return ConceptSet(title=self.title, source=self.source, concept=tuple(self.members[i] for i in chosen))
+        return self.model_copy(update={"concept": tuple(self.members[i] for i in chosen), "words": ()})
 
     def unique(self) -> "ConceptSet":
         """Return the set itself, or raise where a concept stands twice (a baseline may repeat, a grid may not)."""

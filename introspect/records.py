@@ -51,9 +51,9 @@ class Plan(Record):
     conversation, crossed with everything. ``match`` says whether control vectors have a concept vector's norm or its
     effect on neutral text. ``format`` lets a chat model run in the plain transcript of base models; ``vectors`` is a
     vector file of another subject of the same shape, to be used in place of the subject's own. ``n_options`` answers
-    are on offer where there is a choice; ``n_items`` of the questions, paragraphs or sentences are used.
-    ``max_new_tokens`` is the task's own unless it is given. ``batch_size`` is how many rows run at a time; none lets
-    the engine find out.
+    are on offer where there is a choice; ``n_items`` of the questions, paragraphs or sentences are used;
+    ``questions`` are those of a data set. ``max_new_tokens`` is the task's own unless it is given. ``batch_size`` is
+    how many rows run at a time; none lets the engine find out.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Plan(Record):
     method: Method = "word"
     vectors: str | None = None
     stimuli: str = "default"
+    questions: str | None = None
     wordings: tuple[str, ...] = ()
     span: str | None = None
     where: Where | None = None
@@ -377,7 +378,8 @@ class Claim(Record):
 class Manifest(Record):
     """What a run folder is: the plan, the subject, hashes of everything the trials depend on, and the machine.
 
-    ``engine`` says how the subject was run (a shared prefix or not, and why not) and how many rows at a time.
+    ``frequency`` is the concepts' Zipf frequency where it is known. ``engine`` says how the subject was run (a shared
+    prefix or not, and why not) and how many rows at a time.
     """
 
     schema_version: int
@@ -389,6 +391,7 @@ class Manifest(Record):
     vectors_hash: str
     wordings: dict[str, str]
     concepts: dict[str, tuple[str, ...]]
+    frequency: dict[str, float] = Field(default_factory=dict)
     machine: dict[str, str]
     packages: dict[str, str]
     engine: dict[str, str] = Field(default_factory=dict)

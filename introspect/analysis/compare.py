@@ -4,15 +4,17 @@ Trials are paired by everything in their specification but the subject, its numb
 paired by their place in the plan, so that models of different depth can be compared at equal depth.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from introspect.analysis.analyze import Analysis
+from introspect.analysis.effects import units
 from introspect.analysis.findings.finding import signed
-from introspect.analysis.means import Mean, paired_difference
+from introspect.analysis.means import Mean, paired_difference, standardised_effect
 from introspect.records import Trial, digest
 
 IGNORED = {"subject", "dtype", "vectors_hash", "layer"}
@@ -67,8 +69,14 @@ def compare_trials(first: Analysis, second: Analysis) -> TrialComparison:
     )
 
 
-def compare_effects(first: Analysis, second: Analysis) -> pl.DataFrame:
+def compare_effects(first: Analysis, second: Analysis, relative: float | None = None) -> pl.DataFrame:
     """Compare the effects of two runs, concept by concept, task by task, pooled over cells.
+
+    Args:
+        first: A run.
+        second: Another one.
+        relative: Take, at every layer, only the strength nearest to this share of the residual's norm: strengths as
+            multiples of the raw vector do not mean the same in two models.
 
     Returns:
         One row a task, measure and arm of both: ``first``, ``second`` (means over concepts), ``difference`` (first
@@ -76,17 +84,61 @@ def compare_effects(first: Analysis, second: Analysis) -> pl.DataFrame:
     """
     rows: list[dict[str, object]] = []
     by = ["task", "metric", "arm"]
-    for key, part in first.effects.group_by(by, maintain_order=True):
-        other = second.effects.filter(*(pl.col(name) == value for name, value in zip(by, key, strict=True)))
+    ours, theirs = (at_relative(analysis.effects, relative) for analysis in (first, second))
+    for key, part in ours.group_by(by, maintain_order=True):
+        other = theirs.filter(*(pl.col(name) == value for name, value in zip(by, key, strict=True)))
         if other.is_empty():
             continue
-        gap: Mean = paired_difference(_units(part), _units(other))
+        gap: Mean = paired_difference(units(part), units(other))
         rows.append({
             **dict(zip(by, key, strict=True)), "first": part["effect"].mean(), "second": other["effect"].mean(),
             "difference": gap.value, "low": gap.low, "high": gap.high, "n_units": gap.n_units, "words": signed(gap),
         })  # fmt: skip
     schema = dict.fromkeys(by, pl.String) | dict.fromkeys(("first", "second", "difference", "low", "high"), pl.Float64)
     return pl.DataFrame(rows, schema=schema | {"n_units": pl.Int64, "words": pl.String})
+
+
+def at_relative(effects: pl.DataFrame, wanted: float | None) -> pl.DataFrame:
+    """Return, at every layer, the effects at the strength nearest to a relative one; all of them without one."""
+    if wanted is None or effects["relative"].count() == 0:
+        return effects
+    gaps = (
+        effects.filter(pl.col("strength").is_not_null() & (pl.col("relative") > 0))
+        .group_by("layer", "strength")
+        .agg((pl.col("relative").mean().log() - math.log(wanted)).abs().alias("_gap"))
+        .sort("_gap")
+        .group_by("layer", maintain_order=True)
+        .first()
+    )
+    kept = effects.join(gaps, on=["layer", "strength"], how="semi")
+    return pl.concat([kept, effects.filter(pl.col("strength").is_null())])
+
+
+def common_relative(analyses: Sequence[Analysis]) -> float | None:
+    """Return the relative strength that all runs come near: the median over all of their cells."""
+    found = pl.concat([analysis.effects.select("relative") for analysis in analyses])["relative"].drop_nulls()
+    middle = found.filter(found > 0).median()
+    return float(middle) if isinstance(middle, int | float) else None
+
+
+def side_by_side(analyses: Mapping[str, Analysis], relative: float | None = None) -> pl.DataFrame:
+    """Return every run's effect of the concept vectors over its spread over concepts, task by task.
+
+    Returns:
+        ``subject`` (the run's name), ``experiment``, ``task``, ``effect``, ``low``, ``high``: pure numbers.
+    """
+    rows: list[dict[str, object]] = []
+    for name, analysis in analyses.items():
+        part = at_relative(analysis.effects, relative).filter(pl.col("arm").is_in(["concept", "forced"]))
+        for (task, metric), cells in part.group_by(["task", "metric"], maintain_order=True):
+            means = cells.group_by("unit", maintain_order=True).agg(pl.col("effect").mean())["effect"].to_list()
+            found = standardised_effect(means)
+            rows.append({
+                "subject": name, "experiment": analysis.protocol, "task": f"{task}, {metric}", "effect": found.value,
+                "low": found.low, "high": found.high,
+            })  # fmt: skip
+    text, numbers = ("subject", "experiment", "task"), ("effect", "low", "high")
+    return pl.DataFrame(rows, schema=dict.fromkeys(text, pl.String) | dict.fromkeys(numbers, pl.Float64))
 
 
 def _by_key(analysis: Analysis) -> dict[str, Trial]:
@@ -103,7 +155,3 @@ def _logprobs(trial: Trial) -> tuple[float, ...]:
 def _choice(trial: Trial) -> int:
     values = _logprobs(trial)
     return max(range(len(values)), key=lambda i: values[i])
-
-
-def _units(frame: pl.DataFrame) -> Mapping[str, list[float]]:
-    return {str(unit): part["effect"].to_list() for (unit,), part in frame.group_by(["unit"], maintain_order=True)}

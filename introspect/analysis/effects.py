@@ -108,8 +108,12 @@ def _gaps(frame: pl.DataFrame, metric: str) -> list[pl.DataFrame]:
 
 def by_unit(frame: pl.DataFrame, arm: str) -> dict[str, list[float]]:
     """Return the effects of an arm, cell by cell, for each concept."""
-    part = frame.filter(pl.col("arm") == arm)
-    return {str(unit): group["effect"].to_list() for (unit,), group in part.group_by(["unit"], maintain_order=True)}
+    return units(frame.filter(pl.col("arm") == arm))
+
+
+def units(frame: pl.DataFrame) -> dict[str, list[float]]:
+    """Return effects, cell by cell, for each concept."""
+    return {str(unit): part["effect"].to_list() for (unit,), part in frame.group_by(["unit"], maintain_order=True)}
 
 
 def arms_in(frame: pl.DataFrame, first: Sequence[str] = ("concept",)) -> list[str]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from introspect.analysis.analyze import Analysis
     from introspect.sweeps.estimate import Estimate
     from introspect.sweeps.prepare import Prepared
 
@@ -125,26 +126,55 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)],
-    second: Annotated[Path, typer.Argument(metavar="DIR", help="Another one of the same plan.", show_default=False)],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR DIR …", help="Run folders.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="Folder for a figure of all of them side by side.")] = None,
 ) -> None:
-    """Compare two runs of one plan, trial by trial: two subjects, two chat formats, two number formats.
+    """Compare runs of one plan, trial by trial with the first: other subjects, chat formats, number formats.
 
-    introspect compare runs/base runs/instruct
+    Strengths are compared as equal multiples of the vectors, and as about the same share of the residual's norm.
+
+    introspect compare runs/base runs/instruct --out figures/base_and_instruct
 
     introspect compare runs/float32 runs/bfloat16
     """
     from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.compare import compare_effects, compare_trials
+    from introspect.analysis.compare import common_relative, compare_trials, side_by_side
+    from introspect.errors import RunFolderError
 
-    one, two = analyze_run(first), analyze_run(second)
+    if len(folders) < 2:
+        message = "a comparison needs at least two run folders; one was given"
+        raise RunFolderError(message)
+    analyses = {str(folder): analyze_run(folder) for folder in folders}
+    first, *others = analyses.values()
+    relative = common_relative(list(analyses.values()))
     console = Console(highlight=False)
-    console.print(Text(compare_trials(one, two).sentence, style="bold"))
-    effects = compare_effects(one, two)
-    table = Table(title="effects against no injection, paired over concepts", title_justify="left")
-    for name in ("task", "measure", "arm", first.name, second.name, "difference"):
+    for name, other in list(analyses.items())[1:]:
+        console.print(Text(f"{folders[0]} against {name}: {compare_trials(first, other).sentence}", style="bold"))
+    for other in others:
+        for value in (None, relative):
+            _print_comparison(console, first, other, value)
+    if out is not None:
+        from introspect.plots.subjects import subjects
+        from introspect.plots.write import write_figures
+
+        drawn = {"side_by_side": subjects(side_by_side(analyses))}
+        if relative is not None:
+            title = f"The runs side by side at about {relative:.2g} of the residual's norm"
+            drawn["side_by_side_relative"] = subjects(side_by_side(analyses, relative), title=title)
+        command = f"introspect compare {' '.join(map(str, folders))} --out {out}"
+        write_figures(drawn, out, {"runs": [str(folder) for folder in folders], "command": command})
+        console.print(Text(f"{len(drawn)} figures in {out}"))
+
+
+def _print_comparison(console: Console, first: "Analysis", second: "Analysis", relative: float | None) -> None:
+    from introspect.analysis.compare import compare_effects
+
+    at = "at equal multiples" if relative is None else f"at about {relative:.2g} of the residual's norm"
+    one, two = first.run.path.name, second.run.path.name
+    table = Table(title=f"effects against no injection {at}, paired over concepts", title_justify="left")
+    for name in ("task", "measure", "arm", one, two, "difference"):
         table.add_column(name, justify="left" if name in {"task", "measure", "arm"} else "right")
-    for row in effects.iter_rows(named=True):
+    for row in compare_effects(first, second, relative).iter_rows(named=True):
         means = (f"{row['first']:+.3f}", f"{row['second']:+.3f}")
         table.add_row(row["task"], row["metric"], row["arm"], *means, row["words"])
     console.print(table)

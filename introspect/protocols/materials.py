@@ -74,10 +74,22 @@ class Materials:
         return controlled(self.vectors, spec.vector, spec.layer) * (spec.strength * self.scale(spec))
 
     def scale(self, spec: TrialSpec) -> float:
-        """Return the factor on the strength that gives a control vector the concept vectors' effect."""
-        if spec.match == "norm" or spec.vector is None or spec.layer is None or spec.strength is None:
+        """Return the factor on the strength that gives a control vector the concept vectors' effect.
+
+        Before effects were matched, as when a run is only estimated, it is 1.
+
+        Raises:
+            PlanError: Effects were matched, and this one was not.
+        """
+        if spec.match == "norm" or not self.scales:
             return 1.0
-        return self.scales.get((spec.vector.family, spec.layer, spec.strength), 1.0)
+        if spec.vector is None or spec.layer is None or spec.strength is None:
+            return 1.0
+        key = (spec.vector.family, spec.layer, spec.strength)
+        if key not in self.scales:
+            message = f"the effect of {key[0]} vectors at layer {key[1]}, strength {key[2]:g} was not matched"
+            raise PlanError(message)
+        return self.scales[key]
 
     def injections(self, spec: TrialSpec, prompt: Encoded) -> tuple[Injection, ...]:
         """Return what is added, and where."""

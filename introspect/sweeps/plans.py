@@ -123,7 +123,7 @@ def _sentence(error: ValidationError, source: str) -> str:
 def _beside(plan: Plan, folder: Path) -> Plan:
     """Let paths that stand beside the plan be found from anywhere."""
     found: dict[str, str] = {}
-    for key in ("concepts", "baseline", "stimuli", "subject", "adapter", "vectors"):
+    for key in ("concepts", "baseline", "stimuli", "subject", "adapter", "vectors", "questions"):
         value = getattr(plan, key)
         if isinstance(value, str) and not Path(value).exists() and (folder / value).exists():
             found[key] = str(folder / value)

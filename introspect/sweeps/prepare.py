@@ -12,6 +12,7 @@ import torch
 
 from introspect.concepts import ConceptSet, load_concepts
 from introspect.errors import PlanError, RunFolderError
+from introspect.multiple_choice import load_multiple_choice
 from introspect.progress import track
 from introspect.protocols.materials import Materials, option_tokens
 from introspect.protocols.protocol import Scene
@@ -73,6 +74,9 @@ class Prepared:
             vectors_hash=self.vectors_hash,
             wordings={name: wording.digest for name, wording in self.wordings.items()},
             concepts={concept.name: concept.forms for concept in self.concepts.members},
+            frequency={
+                name: self.concepts.frequency[name] for name in self.concepts.names if name in self.concepts.frequency
+            },
             machine=machine(),
             packages=versions,
         )
@@ -147,6 +151,8 @@ def prepare(
     for arm in plan.arms or ():
         kind.arm(arm)
     stimuli = load_stimuli(plan.stimuli)
+    if plan.questions is not None:
+        stimuli = stimuli.model_copy(update={"multiple_choice": load_multiple_choice(plan.questions)})
     wordings = stimuli.choose(plan.wordings, plan.protocol)
     concepts = load_concepts(plan.concepts).unique()
     if plan.n_concepts is not None:

@@ -15,6 +15,17 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Matrices this small are not worth a second thread, which waits for a core that somebody else has."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(params=list(tiny.FAMILIES))
 def subject(request):
     """The session's subject of each family."""

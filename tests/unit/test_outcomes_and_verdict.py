@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+import runs
 from introspect.analysis.analyze import NOTES, analyze
 from introspect.analysis.metrics import metrics_of
 from introspect.analysis.outcomes import SCHEMA, grade_run, outcomes
@@ -17,17 +18,14 @@ from introspect.analysis.show import print_analysis
 from introspect.analysis.verdict import verdict
 from introspect.graders.rules import RuleGrader
 from introspect.records import (
-    SCHEMA_VERSION,
     Audit,
     Claim,
-    Manifest,
     Plan,
     SubjectIdentity,
     Trial,
     TrialSpec,
     VectorRef,
 )
-from introspect.sweeps.folder import RunFolder
 
 CONCEPTS = ("bread", "dust", "silver", "origami", "lightning", "mirrors", "peace", "poetry", "snow", "volcanoes")
 BOTH = "Yes, I detect an injected thought. It is about {concept}."
@@ -67,15 +65,8 @@ def make_trial(arm, concept, reply, layer=3, strength=4.0, sample=0):
 
 
 def write_run(path, trials, plan=PLAN, n_planned=0):
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION, introspect_version="0.1.0", created="2026-01-01T00:00:00+00:00",
-        plan=plan, subject=SUBJECT, n_planned=n_planned or len(trials), vectors_hash="v", wordings={"plain": "w"},
-        concepts={word: (word,) for word in CONCEPTS} | {"bread": ("bread", "loaf")}, machine={}, packages={},
-    )  # fmt: skip
-    with RunFolder(path) as folder:
-        folder.adopt(manifest)
-        folder.append(trials)
-    return path
+    concepts = {word: (word,) for word in CONCEPTS} | {"bread": ("bread", "loaf")}
+    return runs.write_run(path, trials, plan, concepts, n_planned)
 
 
 def arm_of(name, reply, n=10):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from introspect.analysis.effects import NEUTRAL, of_metric
+from introspect.analysis.effects import NEUTRAL, of_metric, units
 from introspect.analysis.findings.finding import Finding, above, signed
 from introspect.analysis.information import guess_prior, information
 from introspect.analysis.means import Mean, clustered_mean, paired_difference
@@ -21,8 +21,8 @@ QUESTION = "question"
 
 def share(frame: pl.DataFrame, metric: str) -> Rate:
     """Return a share with its interval over concepts."""
-    units = values(frame, metric).group_by("unit", maintain_order=True).agg(pl.len(), pl.col("_hit").sum())
-    return clustered_rate(units["_hit"].to_list(), units["len"].to_list())
+    counted = values(frame, metric).group_by("unit", maintain_order=True).agg(pl.len(), pl.col("_hit").sum())
+    return clustered_rate(counted["_hit"].to_list(), counted["len"].to_list())
 
 
 def percent(rate: Rate) -> str:
@@ -89,12 +89,8 @@ def _before_after(task: str, gap: Mean) -> str:
 
 
 def _between(effects: pl.DataFrame, first: str, second: str) -> Mean | None:
-    one, two = (_units(effects.filter(pl.col("arm") == arm)) for arm in (first, second))
+    one, two = (units(effects.filter(pl.col("arm") == arm)) for arm in (first, second))
     return paired_difference(one, two) if one and two else None
-
-
-def _units(frame: pl.DataFrame) -> Mapping[str, list[float]]:
-    return {str(unit): part["effect"].to_list() for (unit,), part in frame.group_by(["unit"], maintain_order=True)}
 
 
 def intentional_control(outcomes: pl.DataFrame, effects: pl.DataFrame) -> list[Finding]:
@@ -268,7 +264,7 @@ def _corrected(detection: pl.DataFrame, controls: pl.DataFrame) -> pl.DataFrame:
     rows: list[dict[str, object]] = []
     for arm in own["arm"].unique(maintain_order=True).to_list():
         one, two = (part.filter(pl.col("arm") == arm) for part in (own, other))
-        gap = paired_difference(_units(one), _units(two))
+        gap = paired_difference(units(one), units(two))
         rows.append({
             "arm": arm, "shift": _mean(one).value, "controls": _mean(two).value, "difference": gap.value,
             "low": gap.low, "high": gap.high, "n_units": gap.n_units, "words": signed(gap),
