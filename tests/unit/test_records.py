@@ -48,8 +48,8 @@ OTHER_PLAN = {
     "arms": ("concept", "none"), "tasks": ("report",), "layers": (1, 3),
     "strengths": (1.0, 3.0), "concepts": ("dust",), "n_concepts": 3, "baseline": "words.csv", "method": "pair_pca",
     "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "cache", "info": ("none", "neutral"),
-    "match": "effect", "n_options": 4, "n_items": 7, "samples": 2, "none_samples": 7, "max_new_tokens": 5,
-    "temperature": 0.5, "seed": 9,
+    "match": "effect", "n_options": 4, "n_items": 7, "questions": "facts.csv", "samples": 2, "none_samples": 7,
+    "max_new_tokens": 5, "temperature": 0.5, "seed": 9,
 }  # fmt: skip
 AUDIT = {
     "layer": 3, "prompt_spans": ((2, 4),), "planned_prompt": 2, "planned_generated": 1, "edited_prompt": 2,
