@@ -16,6 +16,7 @@ class Metric:
         kind: ``share``: true or false of a trial; ``mean``: a number.
         definition: When a trial counts, or what the number is and its unit.
         chance: What guessing gives, where that is fixed; ``"options"`` is one over the number of answers on offer.
+        sign: Whether more of it (1) or less of it (-1) speaks for the experiment's claim.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Metric:
     kind: Kind
     definition: str
     chance: float | Literal["options"] | None = None
+    sign: Literal[1, -1] = 1
 
 
 METRICS: dict[str, Metric] = {
@@ -74,10 +76,16 @@ METRICS: dict[str, Metric] = {
         Metric("yes_logodds", "log-odds of yes", "mean", "log-probability of yes less that of no, in nats"),
         Metric("says_yes", "says yes", "share", "yes is likelier than no"),
         Metric("correct", "answers rightly", "share", "the likelier of yes and no is right", 0.5),
-        Metric("apologised", "calls it a slip", "share", "the reply says that the word was not meant"),
+        Metric("apologised", "calls it a slip", "share", "the reply says that the word was not meant", sign=-1),
         Metric("meant", "claims to have meant it", "share", "the reply says that the word was meant"),
         Metric("meant_logodds", "log-odds of having meant it", "mean", "meant it less slip, in nats"),
-        Metric("written_logodds", "log-odds of “written in the text”", "mean", "written less injected, in nats"),
+        Metric(
+            "written_logodds",
+            "log-odds of “written in the text”",
+            "mean",
+            "written less injected, in nats; injected is right under a vector",
+            sign=-1,
+        ),
         Metric("digit", "reported strength", "mean", "expected digit from 0 to 9 under the model's probabilities"),
         Metric("remarks", "remarks on it", "share", "the work contains a remark on an unusual or injected thought"),
         Metric("leaks", "the concept leaks", "share", "the concept or an alias stands in the work"),

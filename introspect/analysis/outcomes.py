@@ -198,15 +198,13 @@ def _ranks(trial: Trial) -> Row:
 
 
 def _traced(trial: Trial, base: Row) -> Iterator[Row]:
-    """Return one row a layer; a sampled reply that is not the sentence has one row, without a layer."""
+    """Return one row a layer; for a reply that the subject wrote, one more that says whether it is the sentence."""
+    if trial.spec.arm == "sampled":
+        yield base | {"transcribed": trial.scores is not None}
     curves: Mapping[str, Sequence[float]] = trial.scores.curves if trial.scores else {}
-    written = trial.scores is not None if trial.spec.arm == "sampled" else None
-    if not curves:
-        yield base | {"transcribed": written}
-        return
-    for layer, cosine in enumerate(curves["cosine"]):
+    for layer, cosine in enumerate(curves.get("cosine", ())):
         row = base | {"layer": layer, "cosine": cosine, "above": cosine - curves["baseline"][layer]}
         if "centred_cosine" in curves:
             centred = curves["centred_cosine"][layer]
             row |= {"centred": centred, "centred_above": centred - curves["centred_baseline"][layer]}
-        yield row | {"transcribed": written}
+        yield row

@@ -47,8 +47,8 @@ def verdict(frame: pl.DataFrame) -> Verdict:
 def verdict_of(outcomes: pl.DataFrame, effects: pl.DataFrame) -> Verdict:
     """Put an experiment that is read task by task into words.
 
-    A task counts if the concept vectors' effect exceeds that of every control in the run, the interval of the
-    difference lying above zero. Findings stand beside it.
+    A task counts if the concept vectors' effect goes beyond no injection and beyond every control in the run, the
+    intervals lying on the side that speaks for the experiment's claim. Findings stand beside it.
     """
     table = arm_table(outcomes, effects)
     tasks = table.filter(pl.col("arm") == "concept")["task"].unique(maintain_order=True).to_list()
@@ -56,11 +56,11 @@ def verdict_of(outcomes: pl.DataFrame, effects: pl.DataFrame) -> Verdict:
         return _control(effects)
     over = [task for task in tasks if exceeds(table.filter(pl.col("task") == task))]
     if not over:
-        return Verdict("In no task does the concept vectors' effect exceed that of every control.", ())
+        return Verdict("In no task does the concept vectors' effect go beyond that of every control.", ())
     return Verdict(
-        f"The concept vectors' effect exceeds that of every control in {len(over)} of {len(tasks)} tasks "
-        f"({', '.join(over)}), pooled over the grid. That an answer depends on the injection does not show by itself "
-        "that it is about the state.",
+        f"The concept vectors' effect goes beyond no injection and every control in {len(over)} of {len(tasks)} tasks "
+        f"({', '.join(over)}), pooled over the grid and not corrected for their number. That an answer depends on the "
+        "injection does not show by itself that it is about the state.",
         (),
     )
 
@@ -68,6 +68,8 @@ def verdict_of(outcomes: pl.DataFrame, effects: pl.DataFrame) -> Verdict:
 def _control(effects: pl.DataFrame) -> Verdict:
     """Put intentional control into words: does the instruction move the trace more than merely mentioning the word?"""
     traced = effects.filter(pl.col("metric") == "above")
+    if traced.is_empty():
+        return Verdict("No verdict: there are no trials under concept vectors yet.", ())
     told = by_unit(traced.filter(pl.col("task") == "think − dont_think"), "forced")
     mentioned = by_unit(traced.filter(pl.col("task").is_in(NEUTRAL)), "forced")
     gap = paired_difference(told, mentioned)

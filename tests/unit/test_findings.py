@@ -66,7 +66,7 @@ def test_a_concept_effect_beyond_every_control_is_said_to_be_so_and_its_limit_wi
     changes = effects(data, "steer_then_remove", 5)
     (found,) = findings("steer_then_remove", data, changes, None)
     assert "concept +0.70 [+" in found.sentence
-    assert "exceeds every control's" in found.sentence
+    assert "change goes beyond no injection and every control" in found.sentence
     assert "does not show by itself that it is about the state" in verdict_of(data, changes).sentence
 
 
@@ -75,7 +75,7 @@ def test_an_effect_that_a_control_has_as_well_is_no_evidence(shift, controls):
     data = grid(shift, controls)
     changes = effects(data, "steer_then_remove", 5)
     assert not exceeds(arm_table(data, changes))
-    assert verdict_of(data, changes).sentence.startswith("In no task does the concept vectors' effect exceed")
+    assert verdict_of(data, changes).sentence.startswith("In no task does the concept vectors' effect go beyond")
 
 
 def test_one_control_of_two_is_enough_to_take_it_away():
@@ -85,6 +85,22 @@ def test_one_control_of_two_is_enough_to_take_it_away():
     assert table["arm"].to_list() == ["concept", "random", "shuffled"]
     assert not exceeds(table)
     assert exceeds(table.filter(pl.col("arm") != "shuffled"))
+
+
+def test_more_than_a_control_is_not_enough_where_nothing_rises_above_no_injection():
+    data = grid(0.0, controls=-0.9)
+    assert not exceeds(arm_table(data, effects(data, "steer_then_remove", 5)))
+
+
+def test_where_less_is_the_claim_less_is_what_counts():
+    falls = grid(-0.7, metric="meant_logodds", task="choose")
+    rises = grid(0.7, metric="meant_logodds", task="choose")
+    written = [data.rename({"meant_logodds": "x", "written_logodds": "meant_logodds"}).rename({"x": "written_logodds"})
+               for data in (falls, rises)]  # fmt: skip
+    tables = [
+        arm_table(data, effects(data.with_columns(task=pl.lit("source")), "input_or_activation", 5)) for data in written
+    ]
+    assert [exceeds(table) for table in tables] == [True, False]
 
 
 def test_shares_are_compared_with_the_clean_trials_own_uncertainty():

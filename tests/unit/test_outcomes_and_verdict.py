@@ -21,6 +21,7 @@ from introspect.records import (
     Audit,
     Claim,
     Plan,
+    Scores,
     SubjectIdentity,
     Trial,
     TrialSpec,
@@ -129,6 +130,31 @@ def test_without_injection_naming_any_concept_of_the_run_counts_as_naming_by_cha
     row = row_of(tmp_path, make_trial("none", "first prompt", BOTH.replace("{concept}", named)))
     assert (row["named"], row["concept"], row["unit"]) == (counts, None, "first prompt")
     assert (row["layer"], row["strength"]) == (None, None)
+
+
+def traced(concept, arm, curves=None):
+    spec = TrialSpec(
+        protocol="intentional_control", subject="f" * 32, dtype="float32", arm=arm, task="think", wording="w",
+        wording_hash="w", fill={"sentence": "s"}, concept=concept, vector=None, vectors_hash="v", layer=None,
+        strength=None, span="sentence", where="prompt", sample=0, max_new_tokens=30, temperature=1.0,
+    )  # fmt: skip
+    lines = {"cosine": (0.5, 0.25), "baseline": (0.25, 0.25), "spread": (0.1, 0.1)}
+    finish = "scored" if arm == "forced" else "stop"
+    return Trial(
+        key=spec.key, spec=spec, prompt="p", finish=finish, audits=(), scores=Scores(curves=lines) if curves else None
+    )
+
+
+def test_a_trace_has_a_row_a_layer_and_a_written_sentence_is_counted_once(tmp_path):
+    trials = [traced("bread", "forced", True), traced("dust", "sampled", True), traced("snow", "sampled")]
+    run = load_run(write_run(tmp_path / "run", trials, PLAN.model_copy(update={"protocol": "intentional_control"})))
+    frame = outcomes(run, grade_run(run, RuleGrader()))
+    read = frame.filter(pl.col("layer").is_not_null())
+    assert sorted(read.select("concept", "layer", "above").rows()) == [
+        ("bread", 0, 0.25), ("bread", 1, 0.0), ("dust", 0, 0.25), ("dust", 1, 0.0),
+    ]  # fmt: skip
+    written = frame.filter(pl.col("transcribed").is_not_null()).select("concept", "transcribed").rows()
+    assert sorted(written) == [("dust", True), ("snow", False)]
 
 
 def test_the_grader_is_shown_the_reply_and_nothing_else(tmp_path):

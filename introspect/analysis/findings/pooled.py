@@ -99,9 +99,24 @@ def pooled(outcomes: pl.DataFrame, effects: pl.DataFrame) -> list[Finding]:
 
 
 def exceeds(rows: pl.DataFrame) -> bool:
-    """Whether the concept vectors' change exceeds every control's, given a task's rows of the arm table."""
+    """Whether the concept vectors change the measure, and more than every control does, given a task's rows.
+
+    Both in the direction that speaks for the experiment's claim.
+    """
     controls = rows.filter(pl.col("arm").is_in(CONTROLS))
-    return not controls.is_empty() and all(above(_mean(row, "concept_more")) for row in controls.iter_rows(named=True))
+    own = rows.filter(pl.col("arm") == "concept")
+    if controls.is_empty() or own.is_empty():
+        return False
+    sign = METRICS[str(rows["metric"][0])].sign
+    changes = above(_signed(_mean(own.row(0, named=True)), sign))
+    return changes and all(above(_signed(_mean(row, "concept_more"), sign)) for row in controls.iter_rows(named=True))
+
+
+def _signed(mean: Mean, sign: int) -> Mean:
+    """Turn a mean around where less of it is what counts."""
+    if sign > 0 or mean.value is None or mean.low is None or mean.high is None:
+        return mean
+    return Mean(-mean.value, -mean.high, -mean.low, mean.n, mean.n_units)
 
 
 def _beyond(rows: pl.DataFrame) -> str:
@@ -111,8 +126,8 @@ def _beyond(rows: pl.DataFrame) -> str:
     said = "; ".join(
         f"against {row['arm']} {signed(_mean(row, 'concept_more'))}" for row in controls.iter_rows(named=True)
     )
-    does = "exceeds" if exceeds(rows) else "does not exceed"
-    return f"The concept vectors' change {does} every control's ({said})."
+    does = "goes beyond" if exceeds(rows) else "does not go beyond"
+    return f"The concept vectors' change {does} no injection and every control ({said})."
 
 
 def _mean(row: dict[str, object], name: str = "effect") -> Mean:
