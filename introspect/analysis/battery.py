@@ -44,10 +44,19 @@ class Battery:
     analyses: Mapping[str, Analysis]
 
     @cached_property
+    def main(self) -> Mapping[str, Analysis]:
+        """One run of each experiment: the one that is named after it, or else the one with the most trials."""
+        chosen: dict[str, tuple[bool, int, str]] = {}
+        for name, analysis in self.analyses.items():
+            rank = (name == analysis.protocol, len(analysis.run.trials), name)
+            chosen[analysis.protocol] = max(rank, chosen.get(analysis.protocol, rank))
+        return {name: self.analyses[name] for *_, name in chosen.values()}
+
+    @cached_property
     def effects(self) -> pl.DataFrame:
         """All followed tasks' effects of the concept vectors, with the columns ``experiment`` and ``subject``."""
         parts: list[pl.DataFrame] = []
-        for analysis in self.analyses.values():
+        for analysis in self.main.values():
             subject = analysis.run.manifest.subject.name
             for protocol, task in FOLLOWED:
                 if analysis.protocol != protocol:
@@ -102,7 +111,7 @@ class Battery:
     def damage(self) -> pl.DataFrame:
         """Return readable share and competence by depth, under concept vectors: depth, name, value."""
         rows: list[pl.DataFrame] = []
-        for analysis in self.analyses.values():
+        for analysis in self.main.values():
             last = max(analysis.run.manifest.subject.n_layers - 1, 1)
             frame = analysis.outcomes.filter((pl.col("arm") == "concept") & pl.col("layer").is_not_null())
             for metric, name in _damage(analysis.protocol):

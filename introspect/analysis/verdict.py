@@ -50,6 +50,12 @@ def verdict_of(outcomes: pl.DataFrame, effects: pl.DataFrame) -> Verdict:
     A task counts if the concept vectors' effect goes beyond no injection and beyond every control in the run, the
     intervals lying on the side that speaks for the experiment's claim. Findings stand beside it.
     """
+    if (outcomes["protocol"] == "competence").any():
+        return Verdict(
+            "This experiment makes no claim: its findings say how able the subject stays at each cell, and every other "
+            "experiment is to be read beside them.",
+            (),
+        )
     table = arm_table(outcomes, effects)
     tasks = table.filter(pl.col("arm") == "concept")["task"].unique(maintain_order=True).to_list()
     if not tasks:

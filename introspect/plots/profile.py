@@ -43,8 +43,23 @@ def profile(
     for place, (row, name, part) in enumerate(guards, len(names)):
         figure.add_trace(_guard(name, part, series(place)), row=row, col=1)
     _set_axes(figure, panels)
+    frame_of = _reach(frame)
+    if _is_cut(frame, frame_of):
+        figure.update_yaxes(range=[-frame_of, frame_of], row=1)
     height, caption = 420 + 150 * len(panels), _caption(frame, bool(panels))
     return dress(figure, heading, caption, height=height, min_width=420)
+
+
+def _reach(frame: pl.DataFrame) -> float:
+    """Return how far from zero the frame reaches: the effects decide, since bands over few concepts can be enormous."""
+    largest = max(abs(effect) for effect in frame["effect"].drop_nulls())
+    return max(2.5, 2.0 * largest)
+
+
+def _is_cut(frame: pl.DataFrame, reach: float) -> bool:
+    """Whether a band goes beyond the frame."""
+    bounds = [*frame["low"].drop_nulls(), *frame["high"].drop_nulls()]
+    return any(abs(bound) > reach for bound in bounds)
 
 
 def _panels(frames: list[pl.DataFrame]) -> list[dict[str, pl.DataFrame]]:
@@ -121,8 +136,10 @@ def _guard(name: str, frame: pl.DataFrame, looks: tuple[str, str, str]) -> go.Sc
 def _caption(frame: pl.DataFrame, guards: bool) -> str:
     sizes = sorted({n for n in frame["n_units"] if n is not None})
     span = "" if not sizes else f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    cut = " Bands that leave the frame are cut off." if _is_cut(frame, _reach(frame)) else ""
     below = " Below: what the subject is still able to do there." if guards else ""
     return (
         f"Mean over concepts divided by its standard deviation over concepts, {span} concepts a point. Bands are 95 % "
-        f"bootstrap intervals over concepts. Noise alone is positive somewhere, so a weak profile has no place.{below}"
+        f"bootstrap intervals over concepts. Noise alone is positive somewhere, so a weak profile has no place."
+        f"{cut}{below}"
     )

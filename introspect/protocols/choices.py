@@ -19,7 +19,7 @@ def yes_no(manner: str, right: bool | None) -> tuple[tuple[str, str], str | None
 def names_for(scene: Scene, asked: Asked, purpose: str) -> list[str]:
     """Return the trial's concept among others, in an order drawn for it."""
     assert asked.concept is not None
-    rng = scene.rng(purpose, asked.concept, asked.sample, asked.task)
+    rng = scene.rng(purpose, asked.concept, asked.sample, asked.head)
     names = [asked.concept, *scene.others(asked.concept, scene.plan.n_options - 1, rng)]
     rng.shuffle(names)
     return names

@@ -139,9 +139,11 @@ class LocalSubject:
             VectorMismatchError: A vector comes from another subject.
             LayerError: A layer to read that the subject does not have.
             SpanError: A position outside the prompt.
+            SubjectError: A prompt is longer than the model's context.
         """
         for query in queries:
             self._check_vectors(query.injections)
+            self.check_room(len(query.prompt.ids), 0)
             for layer in query.layers:
                 if not 0 <= layer < self.n_layers:
                     raise LayerError(layer, self.n_layers, self.identity.name)

@@ -86,10 +86,12 @@ class Grid:
     def _of(self, name: str) -> Iterator[TrialSpec]:
         arm = self.protocol.arm(name)
         strengths = self.plan.strengths if arm.family else (None,)
-        asked_for = [(asked, self._layers(arm, asked.task)) for asked in self._asked(name, arm)]
+        drawn = [
+            (asked, self._layers(arm, asked.task), self.protocol.items(self.scene, asked))
+            for asked in self._asked(name, arm)
+        ]
         for strength in strengths:
-            for asked, layers in asked_for:
-                items = self.protocol.items(self.scene, asked)
+            for asked, layers, items in drawn:
                 yield from (self._spec(asked, item, arm, layer, strength) for layer in layers for item in items)
 
     def _layers(self, arm: Arm, task: str) -> tuple[int | None, ...]:
@@ -97,6 +99,9 @@ class Grid:
         if arm.family is None:
             return (None,)
         where = self.plan.where or self.protocol.where
+        if where == "generated" and not self._is_reply(task):
+            message = f"where = 'generated' injects nothing in the task {task!r}, which is read off the prompt"
+            raise PlanError(message)
         unreached = where == "cache" or (where == "prompt" and task.partition("/")[0] in self.protocol.unreached)
         return layers_of(self.plan, self.identity, last=not unreached)
 

@@ -279,3 +279,8 @@ def test_replies_run_in_their_order_and_what_is_read_comes_prompt_by_prompt():
     read = [(spec.wording, spec.fill["lead"]) for spec in ordered[len(said) :]]
     assert len([prompt for prompt, _ in groupby(read)]) == len(set(read)) == len(WORDINGS) * len(CONCEPTS)
     assert Counter(spec.key for spec in ordered) == Counter(spec.key for spec in chosen)
+
+
+def test_injecting_into_the_reply_of_a_task_that_has_none_is_refused():
+    with pytest.raises(PlanError, match="where = 'generated' injects nothing in the task 'forced'"):
+        specs_of(tasks=("forced",), where="generated")

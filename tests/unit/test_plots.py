@@ -783,3 +783,15 @@ def test_bits_are_drawn_where_a_finding_has_them():
         "findings": (Finding("i", "s", table),)
     }
     assert "identification" in run_figures(type(analysis)(**with_bits))
+
+
+def test_enormous_bands_over_few_concepts_do_not_flatten_the_profile():
+    from introspect.plots.profile import profile
+
+    columns = {"experiment": ["a", "a"], "depth": [0.0, 1.0], "effect": [0.5, 1.0], "n_units": [4, 4]}
+    wide = profile(pl.DataFrame(columns | {"low": [-90.0, 0.5], "high": [40.0, 1.5]}))
+    assert tuple(wide.layout.yaxis.range) == (-2.5, 2.5)
+    assert "cut off" in wide.layout.meta["caption"]
+    narrow = profile(pl.DataFrame(columns | {"low": [0.2, 0.5], "high": [0.9, 1.5]}))
+    assert narrow.layout.yaxis.range is None
+    assert "cut off" not in narrow.layout.meta["caption"]

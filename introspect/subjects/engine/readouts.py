@@ -54,7 +54,7 @@ class Readouts:
         """Answer queries, in order."""
         found: dict[int, Readout] = {}
         twins = Counter(_twin(query) for query in queries if query.injections)
-        pays = [bool(q.injections) and (twins[_twin(q)] > 1 or _twin(q) in self._cleans) for q in queries]
+        pays = [bool(query.injections) and twins[_twin(query)] > 1 for query in queries]
         for indices in self._batches(queries, pays):
             batch = [queries[i] for i in indices]
             answers = self._shared(batch, pays[indices[0]]) if self._sharing else self._whole(batch)
