@@ -1,9 +1,9 @@
 """Control vectors at matched effect: as much change of the next token on neutral text as the concept vectors make.
 
-Equal norm is not equal effect: a direction of a concept vector's norm may change more or less than it does. For every family,
-layer and strength one factor on the strength is found by bisection, such that the Kullback–Leibler divergence of the
-next-token distribution from the clean one, averaged over neutral texts, their tokens and some concepts, equals that of
-the concept vectors. Both scales are kept, and what was reached.
+Equal norm is not equal effect: a direction of a concept vector's norm may change more or less than it does. For every
+family, layer and strength one factor on the strength is found by bisection, such that the Kullback–Leibler divergence
+of the next-token distribution from the clean one, averaged over neutral texts, their tokens and some concepts, equals
+that of the concept vectors. Both scales are kept, and what was reached.
 
 Source: the call for controls at matched effect in the critiques of concept injection; the procedure is ours.
 """
