@@ -2,11 +2,11 @@
 
 import polars as pl
 import pytest
+from handmade import write_run
 
 from introspect.analysis.analyze import analyze
 from introspect.analysis.compare import at_relative, common_relative, compare_effects, compare_trials, side_by_side
 from introspect.records import Audit, Plan, Scores, Trial, TrialSpec, VectorRef
-from runs import write_run
 
 CONCEPTS = ("bread", "dust", "silver", "origami")
 PLAN = Plan(name="demo", protocol="steer_then_remove", layers=(1, 3), strengths=(2.0, 4.0))

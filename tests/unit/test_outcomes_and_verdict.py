@@ -5,11 +5,11 @@ import json
 import subprocess
 import sys
 
+import handmade
 import polars as pl
 import pytest
 from rich.console import Console
 
-import runs
 from introspect.analysis.analyze import NOTES, analyze
 from introspect.analysis.metrics import metrics_of
 from introspect.analysis.outcomes import SCHEMA, grade_run, outcomes
@@ -67,7 +67,7 @@ def make_trial(arm, concept, reply, layer=3, strength=4.0, sample=0):
 
 def write_run(path, trials, plan=PLAN, n_planned=0):
     concepts = {word: (word,) for word in CONCEPTS} | {"bread": ("bread", "loaf")}
-    return runs.write_run(path, trials, plan, concepts, n_planned)
+    return handmade.write_run(path, trials, plan, concepts, n_planned)
 
 
 def arm_of(name, reply, n=10):
