@@ -19,7 +19,7 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
     """Offer the concept among its group."""
     assert asked.concept is not None
     number, names = group_of(scene, asked.concept)
-    opening = scene.opening(replace(asked, concept=scene.concepts.names[number * scene.plan.n_options]))
+    opening = scene.opening(replace(asked, concept=names[0]))
     rng = scene.rng("identification", number, asked.sample, asked.task)
     rng.shuffle(names)
     if asked.head == "letters":
@@ -30,15 +30,10 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
 
 
 def group_of(scene: Scene, concept: str) -> tuple[int, list[str]]:
-    """Return the number of a concept's group and its members; a last group is filled up with other concepts."""
-    names, n = scene.concepts.names, scene.plan.n_options
-    number = names.index(concept) // n
-    members = list(names[number * n : (number + 1) * n])
-    while len(members) < n:
-        rng = scene.rng("fill", number, len(members))
-        spare = [name for name in scene.others(members[0], 1 + len(members), rng) if name not in members]
-        members.append(spare[0])
-    return number, members
+    """Return the number of a concept's group and its members, the plan's own concepts first."""
+    number = next(number for number, (own, _) in enumerate(scene.groups) if concept in own)
+    own, fill = scene.groups[number]
+    return number, [*own, *fill]
 
 
 PROTOCOL = Protocol(

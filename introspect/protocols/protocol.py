@@ -141,6 +141,42 @@ class Scene:
         )
         raise PlanError(message)
 
+    @cached_property
+    def groups(self) -> list[tuple[list[str], list[str]]]:
+        """The plan's concepts in groups of ``n_options``, each filled up with others; first tokens differ in a group.
+
+        Raises:
+            PlanError: There are not so many that can be told apart.
+        """
+        n = self.plan.n_options
+        own: list[list[str]] = []
+        for name in self.concepts.names:
+            fitting = (group for group in own if len(group) < n and self._apart(name, group))
+            group = next(fitting, None)
+            if group is None:
+                own.append([name])
+            else:
+                group.append(name)
+        return [(group, self._filled(number, group, n)) for number, group in enumerate(own)]
+
+    def _filled(self, number: int, group: list[str], n: int) -> list[str]:
+        spare = [name for name in self.known if name not in self.concepts.names]
+        self.rng("fill", number).shuffle(spare)
+        more: list[str] = []
+        for name in spare:
+            if len(group) + len(more) < n and self._apart(name, group + more):
+                more.append(name)
+        if len(group) + len(more) < n:
+            message = (
+                f"n_options = {n}, but only {len(group) + len(more)} concepts can be told apart by their first token"
+            )
+            raise PlanError(message)
+        return more
+
+    def _apart(self, name: str, others: Sequence[str]) -> bool:
+        """Whether an answer's first tokens are all different from the others'."""
+        return not any(self.chat.first_tokens(name) & self.chat.first_tokens(other) for other in others)
+
     def free_of(self, texts: Sequence[str], name: str | None) -> list[str]:
         """Return the texts in which neither the concept nor a near neighbour of it stands.
 
