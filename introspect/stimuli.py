@@ -135,17 +135,18 @@ class Wording(Record):
 
 def _filled(text: str, values: Mapping[str, str], only: Mapping[str, str] | None = None) -> str:
     """Fill the slots of a text, all of them or only some; values are put in as they are."""
-
-    def value(match: re.Match[str]) -> str:
+    parts: list[str] = []
+    end = 0
+    for match in SLOT.finditer(text):
         name = match[1]
         if only is not None and name not in only:
-            return match[0]
+            continue
         if name not in values:
             message = f"nothing fills the slot {{{name}}} of this wording; filled are: {', '.join(values) or 'none'}"
             raise StimulusError(message)
-        return values[name]
-
-    return SLOT.sub(value, text)
+        parts += [text[end : match.start()], values[name]]
+        end = match.end()
+    return "".join((*parts, text[end:]))
 
 
 class Question(Record):

@@ -38,12 +38,18 @@ def mention(text: str, forms: Sequence[str]) -> int | None:
         The character offset at which the first mention starts, or ``None``.
     """
     wanted = _stems(tuple(forms))
-    found = [(stem(word.group()), word.start()) for word in _WORD.finditer(text)]
+    found = _said(text)
     said = [stemmed for stemmed, _ in found]
     for index, (stemmed, start) in enumerate(found):
         if any(form[0] == stemmed and form == tuple(said[index : index + len(form)]) for form in wanted):
             return start
     return None
+
+
+@lru_cache(maxsize=4_096)
+def _said(text: str) -> tuple[tuple[str, int], ...]:
+    """Return the stems of a text's words, and where each word starts; a text is asked about for many concepts."""
+    return tuple((stem(word.group()), word.start()) for word in _WORD.finditer(text))
 
 
 @lru_cache(maxsize=1_024)

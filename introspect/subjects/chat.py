@@ -98,6 +98,7 @@ class Chat:
         templated = bool(tokenizer.chat_template) and form != "transcript"
         self.format: Literal["chat", "transcript"] = "chat" if templated else "transcript"
         self._bos = _own_bos(tokenizer)
+        self._first: dict[tuple[str, bool], frozenset[int]] = {}
 
     def render(self, turns: Sequence[Turn]) -> Rendered:
         """Write a conversation as text, ready for the reply, and find its marks in it.
@@ -156,6 +157,12 @@ class Chat:
             text: The answer.
             exact: Keep upper and lower case as they are: letters and codes that stand for something else.
         """
+        key = (text, exact)
+        if key not in self._first:
+            self._first[key] = self._begins(text, exact)
+        return self._first[key]
+
+    def _begins(self, text: str, exact: bool) -> frozenset[int]:
         forms = {text} if exact else {text, text.lower(), text.upper(), text[:1].upper() + text[1:]}
         spelled = [" ", *(lead + form for form in sorted(forms) for lead in ("", " "))]
         space, *encoded = self.tokenizer(spelled, add_special_tokens=False)["input_ids"]  # pyright: ignore
