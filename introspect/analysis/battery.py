@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from introspect.analysis.analyze import Analysis, analyze
+from introspect.analysis.compare import at_relative
 from introspect.analysis.findings.finding import Finding, signed
 from introspect.analysis.profile import Comparison, compare, profiles
 from introspect.analysis.tables import values
@@ -74,16 +75,8 @@ class Battery:
 
     def at_relative(self, wanted: float) -> pl.DataFrame:
         """Return, at every layer of every experiment, effects at the strength nearest to a relative one."""
-        gaps = (
-            self.effects.filter(pl.col("strength").is_not_null())
-            .group_by("experiment", "layer", "strength")
-            .agg((pl.col("relative").mean().log() - pl.lit(wanted).log()).abs().alias("_gap"))
-            .sort("_gap")
-            .group_by("experiment", "layer", maintain_order=True)
-            .first()
-        )
-        kept = self.effects.join(gaps, on=["experiment", "layer", "strength"], how="semi")
-        return pl.concat([kept, self.effects.filter(pl.col("strength").is_null())])
+        parts = [at_relative(part, wanted) for _, part in self.effects.group_by("experiment", maintain_order=True)]
+        return pl.concat(parts) if parts else self.effects
 
     @property
     def strengths(self) -> list[float]:

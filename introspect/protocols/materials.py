@@ -10,8 +10,6 @@ from torch import Tensor
 
 from introspect.errors import PlanError
 from introspect.injection import Injection
-from introspect.protocols.protocol import Protocol
-from introspect.protocols.registry import protocol
 from introspect.records import TrialSpec, VectorRef
 from introspect.spans import Span
 from introspect.stimuli import Turn, Wording
@@ -45,10 +43,6 @@ class Materials:
     def baseline(self) -> Float[Tensor, "n_words n_layers d_model"]:
         """The vectors of the other words."""
         return torch.stack([self.vectors.directions[word] for word in self.others])
-
-    def protocol(self, spec: TrialSpec) -> Protocol:
-        """Return a specification's protocol."""
-        return protocol(spec.protocol)
 
     def prompt(self, spec: TrialSpec, reply: str | None = None) -> Encoded:
         """Return a specification's conversation in tokens, with a reply put into it if one is given."""

@@ -16,6 +16,7 @@ from introspect.errors import PlanError, StimulusError, UnknownNameError
 from introspect.records import Also, Family, Info, Plan, Where
 from introspect.stimuli import Stimuli
 from introspect.subjects.chat import Chat
+from introspect.vectors.controls import FAMILIES
 from introspect.words import matches
 
 Reading = Literal["reply", "options", "ranks", "surprisal", "layers"]
@@ -23,7 +24,6 @@ Reading = Literal["reply", "options", "ranks", "surprisal", "layers"]
 surprisal of a text; the activations of every layer on a span."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-FAMILIES: tuple[Family, ...] = ("concept", "random", "covariance", "shuffled", "negated", "other", "swap", "amplify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +252,10 @@ class Protocol:
         if head not in self.readings:
             raise UnknownNameError(f"task of {self.name}", head, self.readings)
         return self.readings[head]
+
+    def speaks(self, task: str, arm: str) -> bool:
+        """Whether the subject generates a reply in a task and arm."""
+        return self.reading(task) == "reply" or arm == "sampled"
 
     def tasks_of(self, offered: Sequence[str], wanted: Sequence[str]) -> list[str]:
         """Return the tasks that a wording offers and a plan wants, all of them where it names none.

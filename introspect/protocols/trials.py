@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from introspect.errors import IntrospectError
 from introspect.protocols.layers import curves
 from introspect.protocols.materials import Materials, option_tokens
+from introspect.protocols.registry import protocol
 from introspect.records import Audit, Scores, Trial, TrialSpec
 from introspect.subjects.chat import Encoded
 from introspect.subjects.subject import Query, Readout, Reply, Request
@@ -24,7 +25,7 @@ def request(spec: TrialSpec, materials: Materials) -> Request:
 
 def query(spec: TrialSpec, materials: Materials) -> Query:
     """Return the query of a trial from which something is read in one pass."""
-    reading = materials.protocol(spec).reading(spec.task)
+    reading = protocol(spec.protocol).reading(spec.task)
     if reading == "layers":
         return materials.trace(materials.prompt(spec, spec.fill["sentence"]))
     prompt = materials.prompt(spec)
@@ -39,18 +40,18 @@ def query(spec: TrialSpec, materials: Materials) -> Query:
     return Query(prompt, injections, words=words, positions=tuple(range(start, stop)))
 
 
-def replies(spec: TrialSpec, materials: Materials) -> bool:
+def replies(spec: TrialSpec) -> bool:
     """Whether a trial's task generates a reply."""
-    return materials.protocol(spec).reading(spec.task) == "reply" or spec.arm == "sampled"
+    return protocol(spec.protocol).speaks(spec.task, spec.arm)
 
 
 def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | None = None) -> Iterator[Trial]:
     """Run trials together; yield each as it finishes."""
-    spoken = [spec for spec in specs if replies(spec, materials)]
+    spoken = [spec for spec in specs if replies(spec)]
     for index, reply in materials.subject.stream([request(spec, materials) for spec in spoken], width):
         yield answered(spoken[index], reply, materials)
-    read = [spec for spec in specs if not replies(spec, materials)]
-    traces = bool(read) and materials.protocol(read[0]).reading(read[0].task) == "layers"
+    read = [spec for spec in specs if not replies(spec)]
+    traces = bool(read) and protocol(read[0].protocol).reading(read[0].task) == "layers"
     step = TRACES_AT_ONCE if traces else max(len(read), 1)
     for start in range(0, len(read), step):
         chunk = read[start : start + step]
@@ -62,7 +63,7 @@ def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | No
 def answered(spec: TrialSpec, reply: Reply, materials: Materials) -> Trial:
     """Put a reply on record; where activations on it are asked for, and it is the sentence, read them now."""
     scores = None
-    if materials.protocol(spec).reading(spec.task) == "layers" and transcribes(reply.text, spec.fill["sentence"]):
+    if protocol(spec.protocol).reading(spec.task) == "layers" and transcribes(reply.text, spec.fill["sentence"]):
         prompt = materials.prompt(spec, reply.text.strip())
         scores = _scores(spec, materials.subject.score([materials.trace(prompt)])[0], materials)
     return Trial(
@@ -98,7 +99,7 @@ def transcribes(reply: str, sentence: str) -> bool:
 
 def prompt_of(spec: TrialSpec, materials: Materials) -> Encoded:
     """Return the prompt that goes on record for a trial."""
-    return request(spec, materials).prompt if replies(spec, materials) else query(spec, materials).prompt
+    return request(spec, materials).prompt if replies(spec) else query(spec, materials).prompt
 
 
 def _scores(spec: TrialSpec, readout: Readout, materials: Materials) -> Scores:

@@ -127,7 +127,7 @@ class Grid:
 
     def _spec(self, asked: Asked, item: Item, arm: Arm, layer: int | None, strength: float | None) -> TrialSpec:
         plan, protocol = self.plan, self.protocol
-        spoken = protocol.reading(asked.task) == "reply" or asked.arm == "sampled"
+        spoken = protocol.speaks(asked.task, asked.arm)
         fields: dict[str, Any] = {
             "protocol": protocol.name, "subject": self.identity.fingerprint, "dtype": self.identity.dtype,
             "arm": asked.arm, "task": asked.task, "wording": asked.wording,

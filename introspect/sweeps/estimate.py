@@ -38,8 +38,8 @@ def estimate(prepared: Prepared) -> Estimate:
     The vectors are all ones: what is added does not change what adding it costs.
     """
     subject, materials = prepared.subject, prepared.materials(stand_ins(prepared))
-    spoken = [spec for spec in prepared.specs if replies(spec, materials)]
-    read = [spec for spec in prepared.specs if not replies(spec, materials)]
+    spoken = [spec for spec in prepared.specs if replies(spec)]
+    read = [spec for spec in prepared.specs if not replies(spec)]
     rows, seconds, cache = 0, 0.0, 0.0
     if spoken:
         rows, seconds, cache = _replies(prepared, spoken, materials)

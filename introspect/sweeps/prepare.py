@@ -184,8 +184,7 @@ def prepare(
         reader or loaded,
     )
     _check(prepared, everything)
-    materials = prepared.materials(stand_ins(prepared))
-    return replace(prepared, specs=in_order(specs, [replies(spec, materials) for spec in specs]))
+    return replace(prepared, specs=in_order(specs, [replies(spec) for spec in specs]))
 
 
 def load_plan_subject(plan: Plan) -> LocalSubject:

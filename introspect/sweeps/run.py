@@ -97,7 +97,7 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
     known = manifest.engine.get("rows")
     if plan.batch_size is None and known is not None:
         return int(known)
-    spoken = [spec for spec in prepared.specs if replies(spec, materials)]
+    spoken = [spec for spec in prepared.specs if replies(spec)]
     width = plan.batch_size or READ_WIDTH
     if spoken and plan.batch_size is None:
         some = [request(spec, materials) for spec in spoken[: WIDTHS[-1]]]

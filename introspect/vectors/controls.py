@@ -23,7 +23,7 @@ from introspect.errors import IntrospectError, ShapeError, VectorMismatchError
 from introspect.records import Family
 from introspect.vectors.vector import ConceptVector
 
-FAMILIES: tuple[str, ...] = get_args(Family)
+FAMILIES: tuple[Family, ...] = get_args(Family)
 """The names of all families, the concept's own first."""
 
 
