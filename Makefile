@@ -7,8 +7,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 BIN := .venv/bin
 STAMP := .venv/.installed
 RUN := runs/demo
-PLAN := experiments/01_injected_thought/plan.toml
-DEMO_TRIALS ?= 200
+STUDY := experiments/15_criteria/demo.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format slow clean
@@ -30,10 +29,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)  ## the main job on the embedded model, into runs/demo
-	$(BIN)/introspect run $(PLAN) --out $(RUN) --max-trials $(DEMO_TRIALS)
-	$(BIN)/introspect figures $(RUN) --out $(RUN)/figures
-	$(BIN)/introspect report $(RUN)
-	$(BIN)/introspect analyze $(RUN)
+	$(BIN)/introspect run $(STUDY) --out $(RUN)/smollm2
+	$(BIN)/introspect organisms run introspector --out $(RUN)/introspector
+	$(BIN)/introspect report $(RUN)/smollm2 $(RUN)/introspector --out $(RUN)/report.html
+	$(BIN)/introspect analyze $(RUN)/smollm2
 
 test: $(STAMP)  ## the tests, with coverage of branches
 	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --durations=10 --nbmake tests notebooks

@@ -110,7 +110,8 @@ def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None
     """Read a shipped list by name, a TOML or CSV file, or the words themselves.
 
     Args:
-        source: Name of a shipped list, path of a file, or a sequence of words from the shipped lists.
+        source: Name of a shipped list, or several joined by ``+``, path of a file, or a sequence of words from the
+            shipped lists.
         folder: Where a relative path starts; the working folder by default.
 
     Raises:
@@ -121,6 +122,8 @@ def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None
         return ConceptSet(title="words given", concept=tuple(find_concept(word) for word in source))
     if str(source) in shipped_lists():
         return _parse_toml((SHIPPED / f"{source}.toml").read_text("utf-8"), str(source))
+    if "+" in str(source) and not Path(source).exists():
+        return _joined(str(source))
     path = (folder or Path()) / source
     if not path.is_file():
         if path.suffix in {".toml", ".csv"}:
@@ -133,6 +136,20 @@ def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None
         message = f"the concept file {path} cannot be read as UTF-8 text: {error}"
         raise StimulusError(message) from error
     return _parse_csv(text, str(path)) if path.suffix == ".csv" else _parse_toml(text, str(path))
+
+
+def _joined(source: str) -> ConceptSet:
+    """Read several shipped lists as one; a concept that stands in two of them is that of the first."""
+    members: dict[str, Concept] = {}
+    frequency: dict[str, float] = {}
+    for name in source.split("+"):
+        if name.strip() not in shipped_lists():
+            raise UnknownNameError("concept list", name.strip(), shipped_lists())
+        one = load_concepts(name.strip())
+        frequency |= one.frequency
+        for concept in one.members:
+            members.setdefault(concept.name, concept)
+    return ConceptSet(title=source, concept=tuple(members.values()), frequency=frequency)
 
 
 def find_concept(word: str) -> Concept:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Family = Literal["concept", "random", "covariance", "shuffled", "negated", "other", "swap", "amplify"]
 Info = Literal["none", "accurate", "neutral"]
@@ -21,6 +21,10 @@ Where = Literal["prompt", "generated", "both", "cache"]
 Edit = Literal["add", "amplify", "swap"]
 Method = Literal["word", "pair_mean", "pair_pca"]
 Reading = Literal["yes", "no", "unreadable"]
+
+Side = Literal["development", "report"]
+SALT = "introspect-1"
+"""Of the split that the project uses; another one is named in every output."""
 
 RUNTIME_FIELDS = frozenset({"device", "device_map", "batch_size"})
 """Plan fields that say where a plan runs, not what it runs; they may change between a run and its resumption."""
@@ -52,8 +56,10 @@ class Plan(Record):
     effect on neutral text. ``format`` lets a chat model run in the plain transcript of base models; ``vectors`` is a
     vector file of another subject of the same shape, to be used in place of the subject's own. ``n_options`` answers
     are on offer where there is a choice; ``n_items`` of the questions, paragraphs or sentences are used;
-    ``questions`` are those of a data set. ``max_new_tokens`` is the task's own unless it is given. ``batch_size`` is
-    how many rows run at a time; none lets the engine find out.
+    ``questions`` are those of a data set. ``max_new_tokens`` is the task's own unless it is given. ``only`` are those
+    of the concepts that get trials, all by default; vectors are read for every one of them. ``side`` draws lead-ins,
+    questions and noise from one side of the split alone, ``salt`` splits in another way. ``batch_size`` is how many
+    rows run at a time; none lets the engine find out.
     """
 
     name: str
@@ -74,6 +80,7 @@ class Plan(Record):
     strengths: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     concepts: str | tuple[str, ...] = "lindsey_concepts"
     n_concepts: int | None = Field(default=None, ge=1)
+    only: tuple[str, ...] | None = None
     baseline: str = "lindsey_baseline"
     method: Method = "word"
     vectors: str | None = None
@@ -92,6 +99,8 @@ class Plan(Record):
     temperature: float = Field(default=1.0, ge=0)
     batch_size: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    side: Side | None = None
+    salt: str = SALT
 
     @field_validator("strengths")
     @classmethod
@@ -124,6 +133,7 @@ class Plan(Record):
             ("depths", self.depths),
             ("strengths", self.strengths),
             ("concepts", self.concepts),
+            ("only", self.only),
         ):
             if values is None:
                 continue
@@ -138,6 +148,66 @@ class Plan(Record):
     def identity(self) -> dict[str, Any]:
         """Return what decides the trials: the plan without the fields that only say where it runs."""
         return self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
+
+
+class Rules(Record):
+    """What a study fixes before it runs, so that a verdict can be earned.
+
+    ``choose`` is the experiment whose trials, all of the development half, choose one layer and strength for all the
+    others, by the statistic ``choose_by``. ``rate`` and ``logodds`` are the smallest effects that count, the second in
+    nats; ``level`` is that of the two-sided intervals. Concepts whose vectors have a cosine of ``neighbours`` or more
+    stay on one side of the split.
+    """
+
+    choose: str = "choose"
+    choose_by: Literal["success", "named", "noticed"] = "success"
+    rate: float = Field(default=0.10, gt=0, lt=1)
+    logodds: float = Field(default=0.5, gt=0)
+    level: float = Field(default=0.975, gt=0.5, lt=1)
+    neighbours: float = Field(default=0.8, gt=0, le=1)
+
+
+class Candidate(Record):
+    """A layer and strength, with what the development half says of it: ``score`` is a share of ``n`` trials."""
+
+    layer: int
+    strength: float
+    score: float
+    n: int
+
+
+class Study(Record):
+    """How a study went about its choice: the sides of the split, and the cell that was chosen.
+
+    ``sides`` holds every concept. ``candidates`` are all cells of the grid, ``layer`` and ``strength`` those chosen.
+    """
+
+    schema_version: int
+    rules: Rules
+    salt: str
+    sides: dict[str, Side]
+    groups: tuple[tuple[str, ...], ...] = ()
+    experiments: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = ()
+    layer: int | None = None
+    strength: float | None = None
+
+
+class Reader(Record):
+    """What a reader that knows the vectors makes of one trial: the nearest concept, and its cosine."""
+
+    key: str
+    arm: str
+    concept: str | None
+    named: str
+    score: float
+
+
+class Readers(Record):
+    """All trials that the reader read, at one layer."""
+
+    layer: int
+    rows: tuple[Reader, ...]
 
 
 class SubjectIdentity(Record):
@@ -178,7 +248,8 @@ class TrialSpec(Record):
     ``wording_hash`` and ``vectors_hash`` pin the text and the vector file that the names point into; ``fill`` are the
     texts put into the wording's slots. ``options`` are the answers on offer, ``truth`` the right one where one is
     right, ``concept`` what the trial is about, injected or not. ``layer``, ``strength`` and ``vector`` are ``None``
-    together, in the arms without injection.
+    together, in the arms without injection. ``said`` is the beginning of a reply that is put into the subject's mouth,
+    taken from the trial ``follows``.
     """
 
     protocol: str
@@ -204,6 +275,8 @@ class TrialSpec(Record):
     sample: int
     max_new_tokens: int
     temperature: float
+    said: str | None = None
+    follows: str | None = None
 
     @property
     def key(self) -> str:

@@ -36,7 +36,7 @@ METRICS: dict[str, Metric] = {
             "names the concept",
             "share",
             "the reply names the injected concept as that thought's content (control vectors: the concept whose norm "
-            "the vector has; without injection: any concept of the run)",
+            "the vector has; without injection: the concept that the trial is about, or else any of the run)",
         ),
         Metric("success", "success", "share", "coherent, noticed, named, and not named before it was noticed"),
         Metric("coherent", "coherent", "share", "not empty, not garbled, not repeating itself, in one script"),
@@ -101,7 +101,7 @@ METRICS: dict[str, Metric] = {
 OPTIONS = ("chosen", "truth_logit", "mass")
 SPOKEN = ("noticed", "named", "success", "coherent", "readable")
 BY_PROTOCOL: dict[str, tuple[str, ...]] = {
-    "injected_thought": (*SPOKEN, "rank_gain", "rank_report"),
+    "injected_thought": (*SPOKEN, "rank_gain", "rank_report", *OPTIONS),
     "thought_vs_text": ("picked", "repeated", "both", "readable", *OPTIONS),
     "intended_or_prefilled": ("apologised", "meant", "readable", "meant_logodds", "mass"),
     "intentional_control": ("cosine", "above", "centred", "centred_above", "transcribed"),
@@ -114,11 +114,19 @@ BY_PROTOCOL: dict[str, tuple[str, ...]] = {
     "unprompted": ("remarks", "leaks", "coherent"),
     "yes_no": ("yes_logodds", "says_yes", "correct", "mass"),
     "competence": ("surprisal", *OPTIONS),
+    "vector_by_text": ("named", "noticed", "coherent", "readable", "yes_logodds", "says_yes", "correct", "mass"),
 }
 """The measures of each experiment, the most telling first."""
 
 PRIMARY: dict[str, dict[str, str]] = {
-    "injected_thought": {"report": "noticed", "choice": "noticed", "open": "noticed", "forced": "rank_gain"},
+    "injected_thought": {
+        "report": "noticed",
+        "choice": "noticed",
+        "open": "noticed",
+        "other": "noticed",
+        "forced": "rank_gain",
+        "name": "truth_logit",
+    },
     "thought_vs_text": {"think": "picked", "repeat": "repeated", "choose": "truth_logit"},
     "intended_or_prefilled": {"explain": "apologised", "choose": "meant_logodds"},
     "steer_then_remove": {"detect": "yes_logodds", "choose": "truth_logit"},
@@ -130,6 +138,7 @@ PRIMARY: dict[str, dict[str, str]] = {
     "unprompted": {"summarise": "leaks", "translate": "leaks", "count": "leaks", "continue": "leaks"},
     "yes_no": dict.fromkeys(("detection", "inverted", "third_person", "third_person_told", "question"), "yes_logodds"),
     "competence": {"perplexity": "surprisal", "choice": "chosen"},
+    "vector_by_text": {"report": "named", "detect": "yes_logodds"},
 }
 """The measure by which an experiment's effect is followed over layers, for each task."""
 

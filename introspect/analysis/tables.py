@@ -15,8 +15,8 @@ ARM_ORDER = {
     name: index
     for index, name in enumerate(
         (
-            "concept", "text", "later", "random", "covariance", "shuffled", "negated", "other", "swap", "amplify",
-            "forced", "sampled", "none",
+            "concept", "both", "text", "later", "random", "covariance", "shuffled", "negated", "other", "swap",
+            "amplify", "forced", "sampled", "none",
         )
     )
 }  # fmt: skip

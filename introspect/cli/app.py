@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from introspect.cli.bench import bench
+from introspect.cli.criteria import validate
 from introspect.cli.models import models
+from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
 from introspect.cli.runs import analyze, compare, figures, report, run
 from introspect.cli.stimuli import stimuli
@@ -30,10 +32,11 @@ app = typer.Typer(
 )
 for _verb in (ask, run, analyze, compare, figures, report):
     app.command(no_args_is_help=True)(_verb)
-for _verb in (bench, models):
+for _verb in (validate, bench, models):
     app.command()(_verb)
 app.add_typer(vectors)
 app.add_typer(stimuli)
+app.add_typer(organisms)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from introspect.cli.criteria import print_study
+
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
     from introspect.sweeps.estimate import Estimate
@@ -37,10 +39,13 @@ def run(
 
     introspect run experiments/01_injected_thought/plan.toml --set subject=model.gguf --set samples=1 --dry-run
     """
-    from introspect.sweeps.plans import is_battery, load_plan
+    from introspect.sweeps.plans import is_battery, is_study, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
+    if is_study(plan):
+        _study(plan, out, max_trials, overrides or [], dry_run)
+        return
     if is_battery(plan):
         _battery(plan, out, max_trials, overrides or [], dry_run)
         return
@@ -53,6 +58,24 @@ def run(
         _print_estimate(prepared, estimate(prepared))
         return
     sweep(loaded, folder, max_trials)
+    _next(folder)
+
+
+def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+    from introspect.errors import PlanError
+    from introspect.studies.study import planned, run_study
+    from introspect.sweeps.plans import load_study
+
+    if max_trials is not None:
+        message = "a study runs whole or not at all: its verdicts need every trial; lower n_concepts or samples instead"
+        raise PlanError(message)
+    if dry_run:
+        from introspect.sweeps.battery import prepare_battery
+
+        _print_battery(prepare_battery(planned(*load_study(plan, overrides))))
+        return
+    folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
+    run_study(plan, folder, overrides)
     _next(folder)
 
 
@@ -87,7 +110,11 @@ def analyze(
     introspect analyze runs/01 --json
     """
     from introspect.analysis.analyze import analyze as analyze_run
+    from introspect.analysis.studies import analyze_study, is_study_folder
 
+    if is_study_folder(folder):
+        print_study(analyze_study(folder), as_json)
+        return
     if _is_battery_folder(folder):
         _analyze_battery(folder, as_json)
         return
@@ -215,19 +242,31 @@ def figures(
 
 
 def report(
-    folder: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="The page; default report.html in the run folder.")] = None,
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR …", help="A run, or studies.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="The page; default report.html in the (first) folder.")] = None,
 ) -> None:
     """Write a run as one self-contained page: the question, the verdict, the figures, every transcript.
 
-    introspect report runs/01
+    Several studies give one page that opens with their criteria side by side.
 
     introspect report runs/01 --out page.html
+
+    introspect report runs/study runs/introspector
     """
     from introspect.analysis.analyze import analyze as analyze_run
+    from introspect.analysis.studies import is_study_folder
     from introspect.report.build import report_page
 
     console = Console(highlight=False, soft_wrap=True)
+    if any(map(is_study_folder, folders)):
+        _report_studies(folders, out, console)
+        return
+    folder = folders[0]
+    if len(folders) > 1:
+        from introspect.errors import RunFolderError
+
+        message = f"one page can hold several studies, and {folder} is none; give one run at a time, or use compare"
+        raise RunFolderError(message)
     if _is_battery_folder(folder):
         from introspect.analysis.battery import load_battery_runs
         from introspect.report.battery import battery_page
@@ -238,6 +277,19 @@ def report(
         console.print(Text(f"wrote {battery_page(battery, out)}"))
         return
     console.print(Text(f"wrote {report_page(analyze_run(folder), out)}"))
+
+
+def _report_studies(folders: list[Path], out: Path | None, console: Console) -> None:
+    from introspect.analysis.analyze import analyze as analyze_run
+    from introspect.analysis.studies import analyze_study
+    from introspect.report.build import report_page
+    from introspect.report.study import study_page
+
+    studies = [analyze_study(folder) for folder in folders]
+    for each in studies:
+        for run in each.runs.values():
+            console.print(Text(f"wrote {report_page(analyze_run(run))}"))
+    console.print(Text(f"wrote {study_page(studies, out)}"))
 
 
 def _battery_figures(folder: Path, out: Path) -> None:

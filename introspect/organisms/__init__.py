@@ -1,1 +1,1 @@
-"""Known-answer model organisms: subjects built so that the right verdict is known in advance. None is shipped yet."""
+"""Model organisms: subjects whose answer is known, from their behaviour to their weights."""

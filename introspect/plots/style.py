@@ -47,6 +47,7 @@ class Look:
 
 LOOKS: dict[str, Look] = {
     "concept": Look("concept vector", BLUE, "circle", "solid"),
+    "both": Look("vector and text", BLUE, "star-diamond", "dashdot"),
     "text": Look("concept as text", GREEN, "diamond", "dash"),
     "later": Look("after the prefill", SKY, "triangle-up", "dashdot"),
     "random": Look("matched random vector", VERMILLION, "square-open", "dot"),
@@ -62,7 +63,7 @@ LOOKS: dict[str, Look] = {
 }
 """Every arm there is. "Matched" is by norm, or by effect where a plan asks for that."""
 
-CONTROLS = frozenset(LOOKS) - {"concept", "none", "forced", "sampled"}
+CONTROLS = frozenset(LOOKS) - {"concept", "both", "none", "forced", "sampled"}
 """Arms that a concept vector can be compared with, besides the one without injection."""
 
 

@@ -21,6 +21,7 @@ FILLED: dict[str, frozenset[str]] = {
     "unprompted": frozenset({"paragraph"}),
     "yes_no": frozenset({"question"}),
     "competence": frozenset({"paragraph", "question", "options"}),
+    "vector_by_text": frozenset({"note"}),
 }
 """Slots that each experiment fills, besides those that every one does."""
 ALWAYS = frozenset({"info", "lead"})

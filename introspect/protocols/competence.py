@@ -34,7 +34,7 @@ def _turn(scene: Scene, asked: Asked, everything: Sequence[T]) -> list[T]:
     chosen = everything[: scene.plan.n_items]
     if asked.concept is None:
         return list(chosen)
-    names = scene.concepts.names
+    names = scene.names
     at = (names.index(asked.concept) + asked.sample) % len(names)
     return [each for index, each in enumerate(chosen) if index % len(names) == at]
 

@@ -16,7 +16,7 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
     """Draw a note and put the concept or another word into it."""
     assert asked.concept is not None
     rng = scene.rng("note", asked.concept, asked.sample)
-    template, other = rng.choice(scene.stimuli.texts("notes")), scene.others(asked.concept, 1, rng)[0]
+    template, other = rng.choice(scene.texts("notes")), scene.others(asked.concept, 1, rng)[0]
     noted = asked.concept if asked.arm == "text" else other
     written, injected = rng.sample(["A", "B"], 2)
     lines = labelled("AB", (WRITTEN, INJECTED) if written == "A" else (INJECTED, WRITTEN))

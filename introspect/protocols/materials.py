@@ -1,6 +1,6 @@
 """What every protocol draws on to turn a specification into a request: the subject, the wordings, the vectors."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -162,13 +162,12 @@ def option_tokens(subject: Subject, options: Sequence[str]) -> tuple[tuple[int, 
     """
     exact = all(option.isupper() or option.isdigit() for option in options)
     sets = [subject.chat.first_tokens(option, exact) for option in options]
+    begun = Counter(token for tokens in sets for token in tokens)
     found: list[tuple[int, ...]] = []
-    for index, tokens in enumerate(sets):
-        own = tokens - frozenset().union(*sets[:index], *sets[index + 1 :])
+    for option, tokens in zip(options, sets, strict=True):
+        own = [token for token in tokens if begun[token] == 1]
         if not own:
-            message = (
-                f"the tokenizer of {subject.chat.name} does not tell the answer {options[index]!r} from the others"
-            )
+            message = f"the tokenizer of {subject.chat.name} does not tell the answer {option!r} from the others"
             raise PlanError(message)
         found.append(tuple(sorted(own)))
     return tuple(found)

@@ -14,6 +14,7 @@ from typing import Literal
 from introspect.concepts import Concept, ConceptSet
 from introspect.errors import PlanError, StimulusError, UnknownNameError
 from introspect.records import Also, Family, Info, Plan, Where
+from introspect.split import on_side
 from introspect.stimuli import Stimuli
 from introspect.subjects.chat import Chat
 from introspect.vectors.controls import FAMILIES
@@ -24,6 +25,8 @@ Reading = Literal["reply", "options", "ranks", "surprisal", "layers"]
 surprisal of a text; the activations of every layer on a span."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+KINDS: Mapping[str, str] = {"lead_ins": "lead", "notes": "note", "paragraphs": "paragraph", "sentences": "sentence"}
+"""What the split calls the texts of each list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +82,59 @@ class Scene:
         stimuli: Its stimuli.
         concepts: Its concepts; ``spare`` are others, for answers that are wrong.
         chat: The tokenizer, which knows whether two answers can be told apart by their first token.
+
+    Attributes:
+        names: The concepts that get trials, in the order of the list.
+
+    Raises:
+        UnknownNameError: The plan's ``only`` names what is none of its concepts.
     """
 
     def __init__(self, plan: Plan, stimuli: Stimuli, concepts: ConceptSet, spare: ConceptSet, chat: Chat) -> None:
         self.plan, self.stimuli, self.concepts, self.chat = plan, stimuli, concepts, chat
         own = {concept.name: concept for concept in concepts.members}
         self.known = {**{concept.name: concept for concept in spare.members}, **own}
+        wanted = own if plan.only is None else {concepts.get(name).name for name in plan.only}
+        self.names = tuple(name for name in concepts.names if name in wanted)
+        self._leads: dict[str, list[str]] = {}
 
     def rng(self, *parts: object) -> random.Random:
         """Return a generator that is a function of the plan's seed and of the parts."""
         return random.Random("\0".join(str(part) for part in (self.plan.seed, *parts)))
 
-    def shuffled(self, name: str) -> list[str]:
-        """Return a list of the stimulus file in the plan's order."""
-        texts = list(self.stimuli.texts(name))
-        self.rng("list", name).shuffle(texts)
+    def texts(self, name: str) -> list[str]:
+        """Return a list of the stimulus file, of the plan's side of the split alone where it names one.
+
+        Raises:
+            StimulusError: That side has none of them.
+        """
+        texts = on_side(self.stimuli.texts(name), KINDS.get(name, name), self.plan.side, self.plan.salt)
+        if not texts:
+            where = f" on the side {self.plan.side!r} of the split" if self.plan.side else ""
+            message = f"the list {name!r} has no text{where}; add some to the stimulus file"
+            raise StimulusError(message)
         return texts
 
-    @cached_property
-    def _leads(self) -> list[str]:
-        return self.shuffled("lead_ins") if self.stimuli.lists.get("lead_ins") else []
+    def shuffled(self, name: str, *purpose: str) -> list[str]:
+        """Return a list of the stimulus file in the plan's order, in another one for each purpose."""
+        texts = self.texts(name)
+        self.rng("list", name, *purpose).shuffle(texts)
+        return texts
+
+    def leads(self, wording: str) -> list[str]:
+        """Return the neutral sentences in a wording's own order: a concept has not the same one in all wordings."""
+        if wording not in self._leads:
+            given = bool(self.stimuli.lists.get("lead_ins"))
+            self._leads[wording] = self.shuffled("lead_ins", wording) if given else []
+        return self._leads[wording]
 
     def lead(self, asked: Asked) -> str:
-        """Return the neutral sentence before the trial line: concept by concept and sample by sample another one."""
-        if not self._leads:
+        """Return the sentence before the trial line: another one for each wording, concept and sample."""
+        leads = self.leads(asked.wording)
+        if not leads:
             return ""
-        at = 0 if asked.concept is None else self.concepts.names.index(asked.concept)
-        return self._leads[(at * self.plan.samples + asked.sample) % len(self._leads)]
+        at = 0 if asked.concept is None else self.names.index(asked.concept)
+        return leads[(at * self.plan.samples + asked.sample) % len(leads)]
 
     def opening(self, asked: Asked) -> dict[str, str]:
         """Return what every conversation has: the information text and the lead-in."""
@@ -124,7 +153,7 @@ class Scene:
             PlanError: There are not so many.
         """
         own = self.known[name]
-        pool = [other for other in self.concepts.names if other != name and other in self.known]
+        pool = [other for other in self.names if other != name and other in self.known]
         extra = [other for other in self.known if other != name and other not in pool]
         rng.shuffle(pool)
         rng.shuffle(extra)
@@ -143,14 +172,14 @@ class Scene:
 
     @cached_property
     def groups(self) -> list[tuple[list[str], list[str]]]:
-        """The plan's concepts in groups of ``n_options``, each filled up with others; first tokens differ in a group.
+        """The concepts with trials in groups of ``n_options``, filled up with others; first tokens differ in a group.
 
         Raises:
             PlanError: There are not so many that can be told apart.
         """
         n = self.plan.n_options
         own: list[list[str]] = []
-        for name in self.concepts.names:
+        for name in self.names:
             fitting = (group for group in own if len(group) < n and self._apart(name, group))
             group = next(fitting, None)
             if group is None:
@@ -160,7 +189,7 @@ class Scene:
         return [(group, self._filled(number, group, n)) for number, group in enumerate(own)]
 
     def _filled(self, number: int, group: list[str], n: int) -> list[str]:
-        spare = [name for name in self.known if name not in self.concepts.names]
+        spare = [name for name in self.known if name not in self.names]
         self.rng("fill", number).shuffle(spare)
         more: list[str] = []
         for name in spare:
@@ -172,6 +201,21 @@ class Scene:
             )
             raise PlanError(message)
         return more
+
+    @cached_property
+    def namable(self) -> tuple[str, ...]:
+        """As many of the plan's concepts as the first token tells apart, taken in the order of the list.
+
+        Those without trials are among them: what is on offer is a function of the list and the tokenizer alone. Tokens
+        are compared in lower case; what two names share in capitals alone is counted for neither of them.
+        """
+        taken, chosen = set[int](), list[str]()
+        for name in self.concepts.names:
+            tokens = self.chat.first_tokens(name, exact=True)
+            if tokens and not tokens & taken:
+                chosen.append(name)
+                taken |= tokens
+        return tuple(chosen)
 
     def _apart(self, name: str, others: Sequence[str]) -> bool:
         """Whether an answer's first tokens are all different from the others'."""
@@ -273,8 +317,3 @@ class Protocol:
         """Return the most tokens of a reply."""
         head = task.partition("/")[0]
         return plan.max_new_tokens or self.max_new_tokens.get(head, 100)
-
-
-def plain_items(scene: Scene, asked: Asked) -> list[Item]:
-    """Return the item of an experiment whose prompt has nothing but its opening."""
-    return [Item(scene.opening(asked))]

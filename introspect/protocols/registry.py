@@ -14,6 +14,7 @@ from introspect.protocols import (
     strength,
     thought_vs_text,
     unprompted,
+    vector_by_text,
     yes_no,
 )
 from introspect.protocols.protocol import Protocol
@@ -34,6 +35,7 @@ PROTOCOLS: dict[str, Protocol] = {
         unprompted,
         yes_no,
         competence,
+        vector_by_text,
     )
 }
 

@@ -10,6 +10,6 @@ def sentence_for(scene: Scene, asked: Asked) -> str:
 
 def sentences_for(scene: Scene, asked: Asked, n: int) -> list[str]:
     """Return ``n`` different sentences for a concept and sample, none of them near the concept."""
-    texts = scene.free_of(scene.stimuli.texts("sentences"), asked.concept)
+    texts = scene.free_of(scene.texts("sentences"), asked.concept)
     rng = scene.rng("sentences", asked.concept, asked.sample)
     return rng.sample(texts, n) if n <= len(texts) else [rng.choice(texts) for _ in range(n)]

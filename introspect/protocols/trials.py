@@ -18,7 +18,7 @@ TRACES_AT_ONCE = 32
 
 def request(spec: TrialSpec, materials: Materials) -> Request:
     """Return the request of a trial whose task is a reply."""
-    prompt = materials.prompt(spec)
+    prompt = materials.prompt(spec, spec.said or None)
     injections = materials.injections(spec, prompt)
     return Request(prompt, injections, spec.max_new_tokens, spec.temperature, spec.seed)
 

@@ -10,10 +10,13 @@ from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scen
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:
-    """Draw the paragraph to work on."""
-    texts = scene.free_of(scene.stimuli.texts("paragraphs"), asked.concept)
+    """Draw the paragraph to work on, where the wording has a place for one."""
+    opening = scene.opening(asked)
+    if "paragraph" not in scene.stimuli.wording[asked.wording].slots_of(asked.task):
+        return [Item(opening)]
+    texts = scene.free_of(scene.texts("paragraphs"), asked.concept)
     paragraph = scene.rng("paragraph", asked.concept, asked.sample).choice(texts)
-    return [Item({"paragraph": paragraph})]
+    return [Item({**opening, "paragraph": paragraph})]
 
 
 PROTOCOL = Protocol(

@@ -11,8 +11,11 @@ Source: Hahami et al. (2026), on paired control questions; Sridharan (2026), on 
 why entropy has to be matched; Lederman and Mahowald (2026), on the third person; Lindsey (2025), twenty questions.
 """
 
+from dataclasses import replace
+
 from introspect.protocols.choices import yes_no
 from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.split import on_side
 from introspect.stimuli import Question
 
 RIGHT: dict[str, dict[str, bool]] = {
@@ -26,23 +29,26 @@ RIGHT: dict[str, dict[str, bool]] = {
 def questions(scene: Scene) -> list[Question]:
     """Return the plan's questions: as many in the detection question's frame as in frames of their own."""
     chosen: list[Question] = []
-    frames = [[q for q in scene.stimuli.question if q.frame == frame] for frame in ("own", "detection")]
+    every = scene.stimuli.question
+    there = set(on_side((each.text for each in every), "question", scene.plan.side, scene.plan.salt))
+    frames = [[q for q in every if q.frame == frame and q.text in there] for frame in ("own", "detection")]
     for number, pool in enumerate(frames):
         scene.rng("questions", number).shuffle(pool)
-        every = 2 * min(len(each) for each in frames)
-        chosen += pool[: ((scene.plan.n_items or every) + 1 - number) // 2]
+        whole = 2 * min(len(each) for each in frames)
+        chosen += pool[: ((scene.plan.n_items or whole) + 1 - number) // 2]
     return chosen
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:
     """Ask one of the questions, or all the unrelated ones."""
-    opening = scene.opening(asked)
     if asked.head == "question":
+        # Their lead-in does not go with the concept: one clean pass of a question is the twin of all its injected ones.
+        opening = scene.opening(replace(asked, concept=None, sample=asked.sample % scene.plan.samples))
         return [
             Item({**opening, "question": each.text}, *yes_no(asked.manner, {"yes": True, "no": False}.get(each.answer)))
             for each in questions(scene)
         ]
-    return [Item(opening, *yes_no(asked.manner, RIGHT[asked.head].get(asked.arm)))]
+    return [Item(scene.opening(asked), *yes_no(asked.manner, RIGHT[asked.head].get(asked.arm)))]
 
 
 PROTOCOL = Protocol(

@@ -18,5 +18,6 @@ QUESTIONS: dict[str, str] = {
     "unprompted": "At ordinary work under injection, does the subject remark on it, and does the concept leak?",
     "yes_no": "Does an injection move the detection question more than questions it has nothing to do with?",
     "competence": "How damaged is the subject at each cell?",
+    "vector_by_text": "Does the subject's report follow the vector that was injected, or the word in its text?",
 }
 """By protocol; each the protocol's own ``question``, word for word."""

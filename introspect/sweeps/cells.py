@@ -13,6 +13,7 @@ from typing import Any
 from introspect.errors import LayerError, PlanError
 from introspect.protocols.protocol import Arm, Asked, Item, Protocol, Scene
 from introspect.records import Plan, SubjectIdentity, TrialSpec, VectorRef
+from introspect.split import draw_on_side
 from introspect.stimuli import Wording
 
 Cell = tuple[str, str, str, int | None, float | None]
@@ -112,18 +113,32 @@ class Grid:
                 message = f"the wording {label!r} has no place {{info}} for the information text {info!r}"
                 raise PlanError(message)
             for task in self.protocol.tasks_of(wording.tasks, plan.tasks):
-                for concept, sample in self._who(task, arm):
+                for concept, sample in self._who(task, arm, label):
                     yield Asked(name, task, concept, sample, label, info)
 
-    def _who(self, task: str, arm: Arm) -> Iterator[tuple[str | None, int]]:
+    def _who(self, task: str, arm: Arm, label: str) -> Iterator[tuple[str | None, int]]:
         """Enumerate concepts and samples; clean trials of a prompt that depends on no concept are repeats of it."""
-        plan, spoken = self.plan, self.protocol.reading(task) == "reply"
+        plan, names = self.plan, self.scene.names
         if arm.family or task.partition("/")[0] in self.protocol.about or not self.protocol.injects:
-            yield from product(self.scene.concepts.names, range(plan.samples))
-        elif spoken:
-            yield from product((None,), range(1 if plan.temperature == 0 else plan.samples * plan.none_samples))
+            yield from product(names, range(plan.samples))
+        elif self._is_reply(task):
+            yield from product((None,), range(self._n_clean(task, label)))
         else:  # nothing is drawn when it is read: as many lead-ins as the injected trials have
-            yield from product((None,), range(plan.samples * len(self.scene.concepts.names)))
+            yield from product((None,), range(plan.samples * len(names)))
+
+    def _n_clean(self, task: str, label: str) -> int:
+        """Return how many clean replies a wording has, each behind another lead-in so long as there are any.
+
+        In a plan of one side of the split they have all the lead-ins that the injected trials have, each as often as
+        samples are drawn; ``none_samples`` are more of them. A greedy reply is drawn once a lead-in.
+        """
+        plan = self.plan
+        leads = self.scene.leads(label) if "lead" in self.wordings[label].slots_of(task) else []
+        if plan.side is None or not leads:
+            return 1 if plan.temperature == 0 else plan.samples * plan.none_samples
+        if plan.temperature == 0:
+            return min(len(self.scene.names) * plan.none_samples, len(leads))
+        return min(len(self.scene.names), len(leads)) * plan.samples * plan.none_samples
 
     def _spec(self, asked: Asked, item: Item, arm: Arm, layer: int | None, strength: float | None) -> TrialSpec:
         plan, protocol = self.plan, self.protocol
@@ -154,12 +169,13 @@ class Grid:
         drawn = arm.family in {"random", "covariance", "shuffled", "swap"}
         other = None
         if arm.family == "other":
-            pool = [name for name in self.scene.concepts.names if name != asked.concept]
+            pool = [name for name in self.scene.names if name != asked.concept]
             if not pool:
                 message = "the arm other needs at least two concepts"
                 raise PlanError(message)
             other = self.scene.rng("other", asked.concept, asked.sample).choice(pool)
-        return VectorRef(family=arm.family, concept=asked.concept, draw=asked.sample if drawn else 0, other=other)
+        draw = draw_on_side(asked.sample, self.plan.side, self.plan.salt) if drawn else 0
+        return VectorRef(family=arm.family, concept=asked.concept, draw=draw, other=other)
 
 
 def cell_of(spec: TrialSpec) -> Cell:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Record, Trial
+from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
@@ -23,6 +23,8 @@ TRIALS = "trials.jsonl"
 VECTORS = "vectors.safetensors"
 DIAGNOSTICS = "diagnostics.json"
 EFFECTS = "effects.json"
+STUDY = "study.json"
+READERS = "readers.json"
 
 
 class RunFolder:
@@ -192,6 +194,42 @@ def read_effects(path: Path) -> Effects | None:
         return Effects.model_validate_json(file.read_bytes()) if file.exists() else None
     except (OSError, ValidationError) as error:
         message = f"{file} is damaged ({str(error).splitlines()[0]}); remove it to match the effects again"
+        raise RunFolderError(message) from error
+
+
+def read_readers(path: Path) -> Readers | None:
+    """Read what a third party made of a run's trials, if it was asked.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    file = path / READERS
+    try:
+        return Readers.model_validate_json(file.read_bytes()) if file.exists() else None
+    except (OSError, ValidationError) as error:
+        message = f"{file} is damaged ({str(error).splitlines()[0]}); remove it to have the trials read again"
+        raise RunFolderError(message) from error
+
+
+def read_study(path: Path) -> Study:
+    """Read how a study went about its choice.
+
+    Raises:
+        RunFolderError: The file is missing, damaged, or of another version.
+    """
+    file = path / STUDY
+    try:
+        content = json.loads(file.read_bytes())
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if version is not None and version != SCHEMA_VERSION:
+            message = f"{file} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}"
+            raise RunFolderError(message)
+        return Study.model_validate(content)
+    except FileNotFoundError as error:
+        message = f"{path} is not the folder of a study: it has no {STUDY}"
+        raise RunFolderError(message) from error
+    except (OSError, ValueError) as error:
+        message = f"{file} is damaged ({str(error).splitlines()[0]})"
         raise RunFolderError(message) from error
 
 

@@ -9,10 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from introspect.errors import PlanError
-from introspect.records import Plan
+from introspect.records import Plan, Record, Rules
 
 BATTERY = "experiment"
 """The key of a battery's list of experiments."""
+RULES = "criteria"
+"""The key of a study's rules."""
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -48,6 +50,7 @@ def load_battery(path: Path, overrides: Sequence[str] = ()) -> list[Plan]:
     """
     content = _content(path)
     experiments = content.pop(BATTERY, [])
+    content.pop(RULES, None)
     shared = {key: value for key, value in content.items() if key not in {"name", "question"}}
     plans: list[Plan] = []
     for number, own in enumerate(experiments, start=1):
@@ -64,6 +67,32 @@ def load_battery(path: Path, overrides: Sequence[str] = ()) -> list[Plan]:
         message = f"the battery {path} has two experiments named {', '.join(repeated)}; give each a name of its own"
         raise PlanError(message)
     return plans
+
+
+def is_study(path: Path) -> bool:
+    """Whether a file holds a study: a battery with rules for its verdicts."""
+    return RULES in _content(path)
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Rules, list[Plan]]:
+    """Read a study: a battery with a table ``[criteria]``, one of whose experiments chooses the cell for the others.
+
+    Raises:
+        PlanError: An experiment or a rule does not fit, or the experiment that chooses is missing.
+    """
+    plans = load_battery(path, overrides)
+    try:
+        rules = Rules.model_validate(_content(path).get(RULES, {}))
+    except ValidationError as error:
+        raise PlanError(_sentence(error, f"{path}, table [{RULES}]", Rules)) from error
+    names = [plan.name for plan in plans]
+    if rules.choose not in names:
+        message = (
+            f"the study {path} has no experiment {rules.choose!r}, which is to choose the cell; "
+            f"it has: {', '.join(names)}"
+        )
+        raise PlanError(message)
+    return rules, plans
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -108,12 +137,12 @@ def _override(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def _sentence(error: ValidationError, source: str) -> str:
+def _sentence(error: ValidationError, source: str, record: type[Record] = Plan) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, Plan.model_fields, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f". Keys: {', '.join(Plan.model_fields)}"
+        near = difflib.get_close_matches(key, record.model_fields, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f". Keys: {', '.join(record.model_fields)}"
         return f"the plan {source} has an unknown key {key!r}{hint}"
     message = first["msg"].removeprefix("Value error, ")
     given = f" (given: {first['input']!r})" if key and "given" not in message else ""

@@ -10,7 +10,7 @@ import tiny
 import torch
 import witness
 
-from introspect.errors import PlanError, SubjectError
+from introspect.errors import PlanError, SubjectError, UnknownNameError
 from introspect.protocols.protocol import FAMILIES
 from introspect.protocols.registry import PROTOCOLS
 from introspect.protocols.trials import query, request, run_trials
@@ -205,7 +205,8 @@ def test_surprisal_is_what_the_text_costs_and_not_what_stands_before_it():
 
 def test_the_clean_rank_of_a_word_is_that_of_its_most_probable_spelling():
     subject = lab.subject()
-    for trial in [trial for trial in by_arm(read_trials(finished("injected_thought")), "none") if trial.scores]:
+    clean = by_arm(read_trials(finished("injected_thought")), "none")
+    for trial in [trial for trial in clean if trial.spec.task == "forced"]:
         asked = query(trial.spec, materials_of("injected_thought"))
         with torch.inference_mode():
             logs = subject.model(input_ids=torch.tensor([asked.prompt.ids]), use_cache=False).logits[0]
@@ -392,6 +393,21 @@ def test_a_prompt_that_does_not_fit_the_context_is_refused_before_the_run_whiche
     plan = plan_of("competence", stimuli=str(path), n_items=3, tasks=("perplexity",))
     with pytest.raises(SubjectError, match="exceed the context"):
         prepare(plan, subject=lab.subject())
+
+
+def test_a_concept_without_trials_has_a_vector_and_a_name_on_offer_and_one_nobody_knows_is_refused(tmp_path):
+    plan = plan_of("injected_thought", concepts=lab.FEW, only=("dust",), side="report", wordings=("brief",))
+    plan = plan.model_copy(update={"tasks": ("report", "name"), "temperature": 0.0})
+    folder = sweep(plan, tmp_path / "run", subject=lab.subject())
+    assert set(load_vectors(folder / VECTORS).directions) == set(lab.FEW)
+    trials = read_trials(folder)
+    assert {trial.spec.concept for trial in trials} == {"dust", None}
+    for trial in trials:
+        if trial.spec.task == "name":
+            assert set(trial.spec.options) <= set(lab.FEW)
+            assert len(trial.scores.logprobs) == len(trial.spec.options) > 3
+    with pytest.raises(UnknownNameError, match="no concept named 'dusk'; did you mean 'dust'"):
+        prepare(plan.model_copy(update={"only": ("dusk",)}), subject=lab.subject())
 
 
 def test_nothing_of_an_experiment_is_left_on_the_model():

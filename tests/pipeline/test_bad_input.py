@@ -106,7 +106,7 @@ def test_a_run_of_another_version_is_refused_and_untouched(command, plan_file, r
     (run_folder / "manifest.json").write_text(json.dumps({**manifest, "schema_version": 99, "from_the_future": 1}))
     before = (run_folder / "manifest.json").read_bytes()
     for arguments in (("run", plan_file, "--out", run_folder), ("analyze", run_folder), ("report", run_folder)):
-        assert is_one_sentence(command(*arguments), "version 99", "version 2")
+        assert is_one_sentence(command(*arguments), "version 99", "version 3")
     assert (run_folder / "manifest.json").read_bytes() == before
 
 

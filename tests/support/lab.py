@@ -129,13 +129,13 @@ def scene(plan, tokens=None, texts=None):
     return Scene(plan, texts or stimuli(), own, spare, tokens or chat())
 
 
-def grid(plan, tokens=None, n_layers: int = tiny.N_LAYERS):
+def grid(plan, tokens=None, n_layers: int = tiny.N_LAYERS, texts=None):
     """The grid of a plan, for a subject that is described and not there."""
     from introspect.protocols.registry import PROTOCOLS
     from introspect.records import SubjectIdentity
     from introspect.sweeps.cells import Grid
 
-    drawn_from = scene(plan, tokens)
+    drawn_from = scene(plan, tokens, texts)
     identity = SubjectIdentity(
         name="toy", fingerprint="f" * 32, format=drawn_from.chat.format, dtype="float32", n_layers=n_layers, d_model=8
     )

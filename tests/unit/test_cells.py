@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from introspect.errors import LayerError, PlanError, UnknownNameError
 from introspect.protocols.protocol import FAMILIES
 from introspect.records import Plan, SubjectIdentity
+from introspect.split import side_of
 from introspect.stimuli import load_stimuli
 from introspect.subjects.chat import Chat
 from introspect.sweeps.cells import cell_of, in_order, layers_of, subset
@@ -62,7 +63,8 @@ def test_tasks_and_information_are_crossed_with_everything():
 
 def test_a_plan_without_tasks_runs_all_that_its_wordings_offer():
     found = {(spec.wording, spec.task) for spec in specs_of(tasks=(), wordings=("plain", "it_open_mind"))}
-    assert found == {("plain", "report"), ("plain", "choice"), ("plain", "forced"), ("it_open_mind", "open")}
+    plain = {("plain", task) for task in ("report", "choice", "other", "forced", "name")}
+    assert found == plain | {("it_open_mind", "open")}
 
 
 def test_controls_without_injection_are_one_pool_and_not_one_for_every_cell():
@@ -156,7 +158,8 @@ def test_a_plan_whose_wordings_offer_none_of_its_tasks_is_refused():
 def test_what_a_plan_does_not_say_is_the_protocol_s_own():
     specs = specs_of(tasks=())
     assert {(spec.span, spec.where, spec.task, spec.max_new_tokens) for spec in specs} == {
-        ("trial", "both", "report", 100), ("trial", "both", "choice", 100), ("trial", "both", "forced", 0),
+        ("trial", "both", "report", 100), ("trial", "both", "choice", 100), ("trial", "both", "other", 100),
+        ("trial", "both", "forced", 0), ("trial", "both", "name", 0),
     }  # fmt: skip
     changed = specs_of(span="lead", where="cache", max_new_tokens=7)
     assert {(spec.span, spec.where, spec.max_new_tokens) for spec in changed} == {("lead", "cache", 7)}
@@ -189,6 +192,83 @@ def test_a_depth_is_the_nearest_layer_and_each_layer_stands_once(depths, n_layer
     below = tuple(layer for layer in layers if layer != n_layers - 1)
     if below:
         assert layers_of(Plan(name="p", depths=depths), identity(n_layers), last=False) == below
+
+
+def test_only_some_of_the_concepts_get_trials_and_only_they_are_another_concept_s_direction():
+    plan = {"samples": 2, "tasks": (), "arms": ("concept", "random", "other", "none")}
+    specs = specs_of(only=("Silver", "dust", "peace"), **plan)
+    shown = ("dust", "silver", "peace")  # in the order of the list
+    assert tuple(dict.fromkeys(spec.concept for spec in specs if spec.concept)) == shown
+    assert {spec.vector.other for spec in arm(specs, "other")} <= set(shown)
+    assert specs != specs_of(concepts=shown, **plan)  # names on offer are all the plan's
+    without = [spec.key for spec in specs if spec.task != "name"]
+    assert without == [spec.key for spec in specs_of(concepts=shown, **plan) if spec.task != "name"]
+
+
+def test_a_concept_that_is_not_in_the_plan_gets_no_trials_and_the_near_miss_is_named():
+    with pytest.raises(UnknownNameError, match="no concept named 'sliver'; did you mean 'silver'"):
+        specs_of(only=("bread", "sliver"))
+
+
+DRAWN = ("random", "covariance", "shuffled", "swap")
+
+
+def test_noise_of_one_side_is_never_drawn_on_the_other_and_all_that_is_drawn_changes_with_the_salt():
+    changes = {"samples": 4, "arms": DRAWN, "concepts": CONCEPTS[:2]}
+    draws = {
+        side: {spec.vector.draw for spec in specs_of(side=side, **changes)} for side in ("development", "report", None)
+    }
+    assert draws[None] == set(range(4))
+    assert not draws["development"] & draws["report"]
+    assert len(draws["development"]) == len(draws["report"]) == 4
+    other = specs_of(side="report", salt="another", **changes)
+    assert {spec.vector.draw for spec in other} != draws["report"]
+
+
+def test_without_a_side_the_salt_changes_nothing():
+    assert specs_of(tasks=()) == specs_of(tasks=(), salt="another")
+
+
+def leads(specs):
+    return [spec.fill["lead"] for spec in specs]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("side", ["development", "report"])
+def test_a_side_s_clean_replies_have_the_lead_ins_of_the_injected_ones_each_a_prompt_of_its_own(side, temperature):
+    changes = {"side": side, "temperature": temperature, "concepts": "lindsey_concepts", "layers": (1,)}
+    specs = specs_of(strengths=(2.0,), only=None, **changes)
+    for wording in WORDINGS:
+        clean, injected = (
+            [spec for spec in arm(specs, name) if spec.wording == wording] for name in ("none", "concept")
+        )
+        assert len(set(leads(clean))) == len(clean) == 50
+        assert set(leads(clean)) == set(leads(injected))
+
+
+def test_clean_replies_are_at_most_as_many_as_there_are_lead_ins_times_samples():
+    here = load_stimuli().texts("lead_ins")
+    n = sum(side_of(text, "lead") == "report" for text in here)
+    many = lab.concepts("lindsey_concepts", "lindsey_control_words").names[: n + 5]
+    changes = {"concepts": many, "side": "report", "wordings": ("plain",), "arms": ("concept", "none")}
+    greedy = arm(specs_of(temperature=0.0, **changes), "none")
+    assert len(set(leads(greedy))) == len(greedy) == n
+    sampled = specs_of(samples=2, **changes)
+    assert Counter(Counter(leads(arm(sampled, "none"))).values()) == {2: n}
+    assert set(leads(arm(sampled, "none"))) == set(leads(arm(sampled, "concept")))
+
+
+def test_a_few_concepts_may_have_more_clean_lead_ins_by_the_number_of_clean_samples():
+    changes = {"side": "report", "wordings": ("plain",), "none_samples": 10}
+    for temperature in (0.0, 1.0):
+        clean = arm(specs_of(temperature=temperature, **changes), "none")
+        assert len(set(leads(clean))) == len(clean) == 10 * len(CONCEPTS)
+
+
+def test_a_wording_without_a_lead_in_has_its_clean_replies_as_before():
+    changes = {"side": "report", "wordings": ("it_open_mind",), "tasks": ("open",), "none_samples": 3}
+    assert len(arm(specs_of(**changes), "none")) == 3
+    assert len(arm(specs_of(temperature=0.0, **changes), "none")) == 1
 
 
 def test_depths_that_meet_in_one_layer_do_not_run_it_twice():

@@ -194,3 +194,18 @@ def test_the_hash_of_a_list_follows_what_makes_a_vector_and_nothing_else():
     assert plain.digest == titled.digest
     assert plain.digest != ConceptSet(words=("Moss", "Bread")).digest
     assert plain.digest != ConceptSet(concept=(Concept(word="Bread", pairs=(("a", "b"),)),), words=("Moss",)).digest
+
+
+def test_several_lists_are_one_list_in_which_a_concept_of_two_of_them_is_the_first_ones():
+    both = load_concepts("lindsey_concepts+lindsey_control_words")
+    first, second = load_concepts("lindsey_concepts"), load_concepts("lindsey_control_words")
+    assert both.names[: len(first.names)] == first.names
+    assert set(both.names) == {*first.names, *second.names}
+    assert both.unique() is both
+    aliases = {concept.name: concept.aliases for concept in first.members}
+    assert all(both.get(name).aliases == own for name, own in aliases.items())
+
+
+def test_a_wrong_name_among_several_lists_is_named():
+    with pytest.raises(UnknownNameError, match=r"'lindsey_control_word'.*did you mean 'lindsey_control_words'"):
+        load_concepts("lindsey_concepts+lindsey_control_word")

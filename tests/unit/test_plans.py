@@ -86,9 +86,9 @@ def test_the_full_grid_goes_from_the_first_block_to_the_last():
     assert (layers[0], layers[-1], len(layers)) == (0, 29, 9)
 
 
-def test_the_shipped_battery_runs_every_protocol_and_every_family_of_controls():
+def test_the_shipped_battery_runs_its_protocols_and_every_family_of_controls():
     plans = load_battery(EXPERIMENTS / "battery" / "plan.toml")
-    assert {plan.protocol for plan in plans} == set(PROTOCOLS)
+    assert {plan.protocol for plan in plans} == set(PROTOCOLS) - {"vector_by_text"}
     assert {arm for plan in plans for arm in plan.arms or ()} >= set(FAMILIES)
     assert {plan.match for plan in plans} == {"norm", "effect"}
     assert {info for plan in plans for info in plan.info} == {"none", "accurate", "neutral"}

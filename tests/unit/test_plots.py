@@ -629,6 +629,7 @@ SPOKEN_TASKS = {
     "repeat",
     "explain",
     "say",
+    "other",
     "summarise",
     "translate",
     "count",
@@ -639,6 +640,7 @@ LABELS = {
     "compare": ("A", "B"),
     "source": ("A", "B"),
     "words": CONCEPTS,
+    "name": CONCEPTS,
     "think": CONCEPTS,
 }
 YES_NO = {"detect", "yes_no", *PRIMARY["yes_no"]}

@@ -9,22 +9,26 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from itertools import combinations
 from pathlib import Path
 
 import lab
 import pytest
 import tiny
 
-from introspect.concepts import Concept
+from introspect.concepts import Concept, load_concepts, shipped_lists
 from introspect.errors import PlanError, StimulusError, UnknownNameError
 from introspect.graders.intent import read_intent
 from introspect.graders.options import choose_option, repeats
 from introspect.graders.rules import RuleGrader
+from introspect.protocols.check import problems
 from introspect.protocols.protocol import FAMILIES, Asked
 from introspect.protocols.registry import PROTOCOLS, protocol
 from introspect.protocols.yes_no import questions
-from introspect.stimuli import MARK, SLOT, Stimuli, Wording
+from introspect.split import side_of
+from introspect.stimuli import MARK, SLOT, Stimuli, Turn, Wording
 from introspect.subjects.chat import Chat
+from introspect.words import matches
 
 INFO = ("none", "accurate", "neutral")
 KNOWN_MARKS = {"trial", "lead", "varies", "sentence", "later", "earlier", "text"}
@@ -175,7 +179,7 @@ def test_one_concept_and_sample_have_the_same_material_in_every_arm(name, task):
         for sample in (0, 1):
             found = {arm: each.items(scene, asked(name, task, concept, sample, arm)) for arm in arms}
             for arm, items in found.items():
-                if arm == "text":  # the note names the concept there; that is the experiment
+                if arm in {"text", "both"}:  # the note names the concept there; that is the experiment
                     (one,), (other,) = items, found["concept"]
                     assert one.fill["note"] != other.fill["note"]
                     assert {**one.fill, "note": ""} == {**other.fill, "note": ""}
@@ -519,12 +523,195 @@ def test_there_are_enough_texts_to_draw_from_and_none_stands_twice():
     assert all("{noted}" in note for note in texts["notes"])
 
 
+def leads_of(scene, concepts=ALL[:25], **more):
+    places = [(concept, sample) for concept in concepts for sample in (0, 1)]
+    return [scene.lead(asked("injected_thought", "report", *place, **more)) for place in places]
+
+
 def test_lead_ins_differ_from_concept_to_concept_and_from_sample_to_sample():
+    assert len(set(leads_of(scene_of("injected_thought", concepts=ALL[:25])))) == 50
+
+
+def test_no_concept_has_the_same_lead_in_in_every_wording_and_the_arms_of_one_wording_share_it():
     scene = scene_of("injected_thought", concepts=ALL[:25])
-    leads = [
-        scene.lead(asked("injected_thought", "report", concept, sample)) for concept in ALL[:25] for sample in (0, 1)
-    ]
-    assert len(set(leads)) == 50
+    dealt = {wording: leads_of(scene, wording=wording) for wording in ("plain", "instrument", "brief")}
+    for one, other in combinations(dealt.values(), 2):
+        assert sum(first == second for first, second in zip(one, other, strict=True)) <= 5
+    for wording, found in dealt.items():
+        for arm in ("random", "none"):
+            assert leads_of(scene, wording=wording, arm=arm) == found
+        clean = [scene.lead(asked("injected_thought", "report", None, number, "none", wording)) for number in range(50)]
+        assert clean == found
+
+
+def test_nothing_that_is_drawn_on_one_side_of_the_split_is_drawn_on_the_other():
+    drawn = defaultdict(dict)
+    for side in ("development", "report"):
+        for name in ("lead_ins", "notes", "paragraphs", "sentences"):
+            drawn[name][side] = set(scene_of("yes_no", side=side).texts(name))
+        drawn["questions"][side] = {each.text for each in questions(scene_of("yes_no", side=side))}
+        drawn["leads"][side] = set(leads_of(scene_of("injected_thought", side=side, concepts=ALL[:25])))
+        for name, task, slot in (("unprompted", "count", "paragraph"), ("thought_vs_text", "think", "sentence"),
+                                 ("input_or_activation", "source", "note")):  # fmt: skip
+            scene = scene_of(name, side=side)
+            shown = {item_of(name, task, concept, scene).fill[slot] for concept in ALL[::3]}
+            texts = scene.texts({"sentence": "sentences", "paragraph": "paragraphs", "note": "notes"}[slot])
+            parts = [text.partition("{noted}")[0] for text in texts]
+            assert all(any(text.startswith(part) for part in parts) for text in shown)
+    for name, sides in drawn.items():
+        assert sides["development"], name
+        assert not sides["development"] & sides["report"], name
+    for name in ("lead_ins", "notes", "paragraphs", "sentences"):
+        whole = scene_of("yes_no").texts(name)
+        assert sorted(whole) == sorted(drawn[name]["development"] | drawn[name]["report"])
+        assert whole == list(lab.stimuli().texts(name))
+
+
+@pytest.mark.parametrize("side", ["development", "report"])
+def test_either_side_of_the_split_is_large_enough_for_a_verdict(side):
+    assert len(scene_of("yes_no", side=side).texts("lead_ins")) >= 55
+    frames = Counter(question.frame for question in questions(scene_of("yes_no", side=side)))
+    assert frames["own"] == frames["detection"] >= 11
+    here = [each for each in lab.stimuli().question if side_of(each.text, "question") == side]
+    for frame in ("own", "detection"):
+        answers_of = Counter(each.answer for each in here if each.frame == frame)
+        assert answers_of["yes"] == answers_of["no"] >= 5
+        assert answers_of["open"] >= 3
+
+
+def test_a_list_with_nothing_on_the_side_is_refused():
+    lists = lab.stimuli().lists | {"lead_ins": ("Let us go on.",)}
+    texts = lab.stimuli().model_copy(update={"lists": lists})
+    assert scene_of("injected_thought", texts, side="report").leads("plain") == ["Let us go on."]
+    with pytest.raises(StimulusError, match="the list 'lead_ins' has no text on the side 'development' of the split"):
+        scene_of("injected_thought", texts, side="development").leads("plain")
+
+
+def test_no_lead_in_names_a_concept_of_any_shipped_list_and_none_speaks_of_the_matter():
+    concepts = [each for name in shipped_lists() if name != "lindsey_baseline" for each in load_concepts(name).members]
+    for text in lab.stimuli().texts("lead_ins"):
+        assert not [each.name for each in concepts if matches(text, each.forms)], text
+        assert not re.search("thought|inject|mind|activ|neural|idea|disturb|layer|feel|notice|concept", text, re.I)
+
+
+def test_concepts_without_trials_stand_aside_for_those_that_have_them():
+    scene = scene_of("identification", only=ALL[:12], n_options=4)
+    assert scene.names == ALL[:12]
+    assert [name for own, _ in scene.groups for name in own] != []
+    assert {name for own, _ in scene.groups for name in own} == set(ALL[:12])
+    drawn = {name for concept in ALL[:12] for name in scene.others(concept, 3, scene.rng("x", concept))}
+    assert drawn <= set(ALL[:12])
+    turns = scene_of("competence", only=ALL[:3])
+    shown = [PROTOCOLS["competence"].items(turns, asked("competence", "perplexity", name)) for name in ALL[:3]]
+    assert len({item.fill["paragraph"] for items in shown for item in items}) == 40
+
+
+def test_the_third_person_is_asked_as_the_first_is():
+    for name in ("plain", "instrument", "brief"):
+        ask = lab.stimuli().wording[name].ask
+        assert ask["report"].split("? ", 1)[1] in ask["other"]
+        assert re.search("other model|another model", ask["other"])
+        assert re.search("untouched|left the other|stays off", ask["other"])
+        assert PROTOCOLS["injected_thought"].reading("other") == "reply"
+
+
+MANY = ("lindsey_concepts", "category_verbs")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_names_on_offer_are_told_apart_and_are_the_same_whatever_gets_trials(form):
+    tokens = FORMATS[form]()
+    many = tuple(dict.fromkeys(lab.concepts(*MANY).names))
+    plan = lab.plan("injected_thought", concepts=many, tasks=("name",), layers=(1,))
+    scene = lab.scene(plan, tokens)
+    names = scene.namable
+    part = lab.scene(plan.model_copy(update={"only": names[:3], "seed": 9, "side": "report"}), tokens)
+    assert names == part.namable == tuple(name for name in scene.concepts.names if name in names)
+    assert len(names) > 10
+    begun = Counter(token for name in names for token in tokens.first_tokens(name))
+    assert all(any(begun[token] == 1 for token in tokens.first_tokens(name)) for name in names)
+    for name in set(scene.concepts.names) - set(names):  # each is missing for a reason
+        own = tokens.first_tokens(name, exact=True)
+        assert not own or any(own & tokens.first_tokens(other, exact=True) for other in names)
+
+
+def test_a_name_is_asked_for_in_one_pass_among_all_the_plan_s_names_and_nothing_of_them_stands_in_the_prompt():
+    plan = lab.small("injected_thought", concepts="lindsey_concepts", tasks=("name",), only=lab.FEW[:2])
+    specs = lab.specs(plan)
+    names = lab.scene(plan).namable
+    assert set(lab.FEW[:2]) <= set(names)
+    assert len(names) > 40
+    assert {spec.options for spec in specs} == {names}
+    assert {(spec.arm, spec.truth) for spec in specs} == {
+        ("concept", "bread"), ("concept", "dust"), ("random", "bread"), ("random", "dust"), ("none", None),
+    }  # fmt: skip
+    for spec in specs:
+        assert set(spec.fill) <= {"info", "lead"}
+        *_, asking, begun = conversation(spec)
+        forced = lab.stimuli().wording[spec.wording].conversation("forced", spec.fill)
+        assert (asking, begun) == forced[-2:]
+        assert begun.text.endswith('"')
+
+
+def test_a_concept_that_the_first_token_does_not_tell_apart_gets_no_trial_where_names_are_on_offer():
+    scene = scene_of("injected_thought")
+    scene.namable = ("dust", "bread")
+    assert item_of("injected_thought", "name", "bread", scene).options == ("dust", "bread")
+    assert PROTOCOLS["injected_thought"].items(scene, asked("injected_thought", "name", "silver")) == []
+    assert PROTOCOLS["injected_thought"].items(scene, asked("injected_thought", "report", "silver")) != []
+
+
+CROSSING = {"concept": (True, False), "text": (False, True), "both": (True, True), "none": (False, False)}
+
+
+def test_vector_and_text_are_crossed_and_share_all_else():
+    specs = lab.specs(lab.small("vector_by_text", samples=2))
+    assert {spec.arm for spec in specs} == set(CROSSING)
+    places = defaultdict(dict)
+    for spec in specs:
+        vector, text = CROSSING[spec.arm]
+        assert (spec.vector is not None) == vector
+        assert spec.vector is None or (spec.vector.family, spec.vector.concept) == ("concept", spec.concept)
+        assert matches(spec.fill["note"], lab.scene(lab.small("vector_by_text")).known[spec.concept].forms) == text
+        assert ("something" in spec.fill["note"]) != text
+        if spec.task == "detect":
+            assert (spec.options, spec.truth) == (("yes", "no"), "yes" if vector else "no")
+        note = spec.fill["note"].replace(spec.concept, "something")
+        places[spec.task, spec.wording, spec.concept, spec.sample if vector or spec.task == "report" else None][
+            spec.arm, spec.fill["note"]
+        ] = (note, spec.fill["lead"])
+    for (_, _, _, sample), found in places.items():
+        if sample is not None:
+            assert len(set(found.values())) == 1
+    for spec in one_of_each(specs):
+        first, stop = prompt(spec).tokens_of("trial")
+        at = prompt(spec).text.index(spec.fill["note"])
+        assert prompt(spec).offsets[first][0] < at
+        assert stop == len(prompt(spec).ids)
+
+
+@pytest.mark.parametrize("form", ["paragraph", "none"])
+def test_a_wording_of_ordinary_work_may_do_without_a_paragraph(form):
+    text = "{info}{{trial}}{ask}" + (" {paragraph}" if form == "paragraph" else "")
+    mine = {
+        "mine": Wording(
+            protocol="unprompted", turns=(Turn(role="user", text=text),), ask={"continue": "Go on from there: the"}
+        )
+    }
+    lists = {name: texts for name, texts in lab.stimuli().lists.items() if name != "paragraphs"}
+    texts = Stimuli(wording=mine, lists=lists, info=lab.stimuli().info)
+    assert not problems(texts)
+    plan = lab.plan("unprompted", concepts=lab.FEW[:2], wordings=("mine",), info=("none", "accurate"))
+    grid = lab.grid(plan, texts=texts)
+    if form == "paragraph":
+        with pytest.raises(UnknownNameError, match="no list in the stimulus file named 'paragraphs'"):
+            grid.specs()
+        return
+    specs = grid.specs()
+    assert {spec.task for spec in specs} == {"continue"}
+    assert {spec.concept for spec in specs if spec.arm == "none"} == set(lab.FEW[:2])
+    assert {(spec.info, *spec.fill) for spec in specs} == {("none", "info"), ("accurate", "info")}
+    assert {bool(spec.fill["info"]) for spec in specs if spec.info == "accurate"} == {True}
 
 
 def test_each_paragraph_and_each_question_of_fact_is_used_once_a_cell():
@@ -590,3 +777,17 @@ def test_a_grader_is_given_the_reply_and_nothing_about_the_injection():
     assert [*inspect.signature(repeats).parameters] == ["reply", "sentence"]
     assert [*inspect.signature(choose_option).parameters] == ["reply", "options"]
     assert vars(RuleGrader()) == {}
+
+
+def test_an_unrelated_question_has_one_clean_prompt_whatever_concept_is_injected():
+    scene = scene_of("yes_no")
+    prompts = {
+        tuple(item.fill["lead"] for item in PROTOCOLS["yes_no"].items(scene, asked("yes_no", "question/words", name)))
+        for name in (*scene.names[:4], None)
+    }
+    assert len(prompts) == 1
+    leads = {
+        PROTOCOLS["yes_no"].items(scene, asked("yes_no", "detection/words", name))[0].fill["lead"]
+        for name in scene.names[:4]
+    }
+    assert len(leads) == 4

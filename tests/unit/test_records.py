@@ -12,13 +12,17 @@ from pydantic import ValidationError
 from introspect.records import (
     CLEAN,
     RUNTIME_FIELDS,
+    SCHEMA_VERSION,
     Also,
     Audit,
+    Candidate,
     Claim,
     Evidence,
     Plan,
     Prompt,
+    Rules,
     Scores,
+    Study,
     SubjectIdentity,
     Trial,
     TrialSpec,
@@ -40,6 +44,7 @@ OTHER_SPEC = {
     "truth": None, "concept": "dust", "vector": VectorRef(family="concept", concept="dust"), "vectors_hash": "u",
     "match": "effect", "layer": 4, "strength": 4.5, "span": "question", "where": "cache",
     "also": (Also(span="line_b", strength=0.5),), "sample": 1, "max_new_tokens": 61, "temperature": 0.0,
+    "said": "Yes.", "follows": "k" * 32,
 }  # fmt: skip
 PLAN = {"name": "small", "layers": (1, 2), "strengths": (1.0, 2.0)}
 OTHER_PLAN = {
@@ -49,7 +54,7 @@ OTHER_PLAN = {
     "strengths": (1.0, 3.0), "concepts": ("dust",), "n_concepts": 3, "baseline": "words.csv", "method": "pair_pca",
     "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "cache", "info": ("none", "neutral"),
     "match": "effect", "n_options": 4, "n_items": 7, "questions": "facts.csv", "samples": 2, "none_samples": 7,
-    "max_new_tokens": 5, "temperature": 0.5, "seed": 9,
+    "max_new_tokens": 5, "temperature": 0.5, "seed": 9, "only": ("bread",), "side": "report", "salt": "another",
 }  # fmt: skip
 AUDIT = {
     "layer": 3, "prompt_spans": ((2, 4),), "planned_prompt": 2, "planned_generated": 1, "edited_prompt": 2,
@@ -96,8 +101,9 @@ def test_the_key_changes_with_every_part_of_the_vector(other):
 
 
 def test_the_key_of_a_trial_stays_what_stored_runs_know_it_by():
-    assert make_spec().key == "76659516d2ada257ed413da73e8a52ee"
-    assert make_spec().seed == 824_480_001_788_031_022
+    assert SCHEMA_VERSION == 3  # another key means another version of the format
+    assert make_spec().key == "a9b9461ad6307ec3b1c10608dc0a6a76"
+    assert make_spec().seed == 3_667_562_964_209_584_016
 
 
 def test_the_key_does_not_depend_on_the_order_in_which_slots_are_filled():
@@ -156,6 +162,18 @@ def test_what_is_not_a_number_has_no_hash(value):
         (Also, {"span": "line_a", "strength": 0.5}),
         (Evidence, {"rule": "r", "start": 0, "stop": 1, "text": "t"}),
         (Claim, {"grader": "g", "noticed": "yes", "coherent": True}),
+        (Rules, {"choose": "choose"}),
+        (Candidate, {"layer": 1, "strength": 2.0, "score": 0.5, "n": 4}),
+        (
+            Study,
+            {
+                "salt": "s",
+                "schema_version": 3,
+                "rules": Rules(),
+                "sides": {"bread": "report"},
+                "experiments": ("choose",),
+            },
+        ),
     ],
 )
 def test_a_record_refuses_a_field_it_does_not_know_and_cannot_be_changed(kind, fields):
@@ -193,6 +211,9 @@ def test_strength_zero_is_a_strength():
         ({"arms": ()}, "the grid is empty: arms has no value"),
         ({"info": ()}, "the grid is empty: info has no value"),
         ({"concepts": ()}, "the grid is empty: concepts has no value"),
+        ({"only": ()}, "the grid is empty: only has no value"),
+        ({"only": ("bread", "bread")}, "only names a value twice: bread, bread"),
+        ({"side": "left"}, "'development' or 'report'"),
         ({"layers": (2, 1, 2)}, "layers names a value twice: 2, 1, 2"),
         ({"layers": None, "depths": (0.5, 0.5)}, "depths names a value twice"),
         ({"strengths": (1, 1.0)}, "strengths names a value twice"),
@@ -240,6 +261,20 @@ def test_where_a_plan_runs_is_not_part_of_what_it_is(change):
 def test_everything_else_in_a_plan_is_part_of_what_it_is(field):
     change = {"layers": None, "depths": (0.5,)} if field == "depths" else {field: OTHER_PLAN[field]}
     assert Plan(**(PLAN | change)).identity() != Plan(**PLAN).identity()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rate": 0}, {"rate": 1}, {"logodds": 0}, {"level": 0.5}, {"level": 1}, {"neighbours": 0}, {"choose_by": "luck"}],
+)
+def test_rules_under_which_nothing_could_be_decided_are_refused(change):
+    with pytest.raises(ValidationError):
+        Rules(**change)
+
+
+def test_the_rules_of_the_project_are_written_down_here():
+    rules = Rules()
+    assert (rules.choose_by, rules.rate, rules.logodds, rules.level) == ("success", 0.10, 0.5, 0.975)
 
 
 def test_a_trial_under_a_foreign_key_is_refused():

@@ -247,7 +247,7 @@ def test_a_run_is_taken_up_again_under_its_old_manifest(run):
         ({"wordings": {"plain": "x"}}, "the wordings are not the same"),
         ({"concepts": {"bread": ("bread",)}}, "the concepts are not the same"),
         ({"vectors_hash": "u"}, "the vectors hash are not the same"),
-        ({"schema_version": 3}, "its format is version 2, this one writes version 3"),
+        ({"schema_version": 2}, "its format is version 3, this one writes version 2"),
     ],
 )
 def test_another_run_is_refused_with_the_difference_and_nothing_changes(run, changes, sentence):
@@ -272,12 +272,12 @@ def test_trials_without_a_manifest_are_not_taken_for_a_run(run):
 def test_a_run_of_another_version_is_refused_by_its_version(run, old, version):
     (run / MANIFEST).write_text(old, "utf-8")
     with pytest.raises(
-        RunFolderError, match=f"was written in version {version} of the run format, and this is version 2"
+        RunFolderError, match=f"was written in version {version} of the run format, and this is version 3"
     ):
         read_manifest(run)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"schema_version": 2}', b'{"schema_version": []}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"schema_version": 3}', b'{"schema_version": []}'])
 def test_a_damaged_manifest_is_refused(run, content):
     (run / MANIFEST).write_bytes(content)
     with pytest.raises(RunFolderError, match=f"{MANIFEST} is damaged"):

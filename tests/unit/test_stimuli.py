@@ -82,7 +82,7 @@ def test_every_shipped_wording_of_a_report_marks_where_the_injection_begins_and_
         each.require_mark("trial", name)
         for task in each.tasks:
             turns = each.conversation(task, {})
-            asking = turns[-1 - (task == "forced")]
+            asking = turns[-1 - (task in each.begin)]
             assert asking.role == "user"
             assert asking.text.index("{{trial}}") < asking.text.index(each.ask[task])
 
@@ -225,7 +225,7 @@ def test_what_a_file_of_one_s_own_has_takes_the_place_of_the_shipped_one_s(tmp_p
 
 
 def test_a_list_of_texts_is_found_by_its_name_or_refused_with_the_near_miss():
-    assert "Please read on." in load_stimuli().texts("lead_ins")
+    assert "Everything is set up." in load_stimuli().texts("lead_ins")
     with pytest.raises(
         UnknownNameError, match="no list in the stimulus file named 'sentence'; did you mean 'sentences'"
     ):

@@ -1,0 +1,189 @@
+"""What stands beside the criteria and decides none of them: detection, identification, selectivity, detail."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean, variance
+
+import polars as pl
+
+from introspect.analysis.control_line import ControlLine, control_line
+from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.detection import Detection, detection
+from introspect.analysis.findings.finding import Finding, signed
+from introspect.analysis.naming import identification, with_first_named
+from introspect.analysis.rates import clustered_rate
+from introspect.analysis.selectivity import selectivity
+from introspect.graders.details import detail_counts
+from introspect.records import Readers
+
+
+def beside(
+    frames: Sequence[pl.DataFrame], concepts: Mapping[str, Sequence[str]], temperature: float | None
+) -> list[Finding]:
+    """Return what a study shows beyond the criteria, at the setting on which they are judged.
+
+    Args:
+        frames: Outcomes of the experiments on the half that is reported.
+        concepts: Every form of every concept.
+        temperature: Of the replies.
+    """
+    whole = pl.concat(frames) if frames else pl.DataFrame()
+    if whole.is_empty():
+        return []
+    report = whole.filter(
+        (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & (pl.col("arm") != CONTINUED)
+    )
+    asked = whole.filter(pl.col("protocol") == "yes_no")
+    detect = asked.filter(pl.col("task").str.starts_with("detection"))
+    return [
+        *_line(control_line(asked)),
+        *_detected("replies", report, temperature),
+        *(each for task, part in _tasks(detect) for each in _detected(task, part, None)),
+        *_identified(report, concepts),
+        *_selective(report, "replies"),
+        *_selective(detect, "log-odds"),
+        *_earlier(whole.filter(pl.col("protocol") == "steer_then_remove")),
+        *_detailed(report),
+    ]
+
+
+def _tasks(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    for (task,), part in frame.group_by(["task"], maintain_order=True):
+        yield str(task), part
+
+
+def _line(line: ControlLine) -> Iterator[Finding]:
+    if line.score.value is None:
+        return
+    rows = [{"question": p.question, "clean": p.clean, "shift": p.shift} for p in line.points]
+    if line.detection:
+        rows.append({"question": "detection", "clean": line.detection.clean, "shift": line.detection.shift})
+    slope, intercept = line.slope.value, line.intercept.value
+    curved = f", {line.curved_score.value:+.2f} above a parabola" if line.curved_score.value is not None else ""
+    yield Finding(
+        "control line",
+        f"Control line over {line.n_questions} questions: slope {slope:+.2f} (compression), intercept {intercept:+.2f} "
+        f"nats (bias towards yes). The detection question lies {line.score.value:+.2f} nats above it{curved}.",
+        pl.DataFrame(rows),
+    )
+
+
+def _detected(name: str, frame: pl.DataFrame, temperature: float | None) -> Iterator[Finding]:
+    if frame.filter(pl.col("arm") == "concept").is_empty() or frame.filter(pl.col("arm") == "none").is_empty():
+        return
+    found: Detection = detection(frame, temperature)
+    part = found.as_no
+    d = (
+        f"d′ {part.d_prime:.2f}, criterion {part.criterion:+.2f}"
+        if part.d_prime is not None
+        else f"no d′: {part.because}"
+    )
+    drawn = "temperature not known" if found.temperature is None else f"temperature {found.temperature:g}"
+    at = "scored" if found.readout == "scored" else drawn
+    area = f"; area under the curve {found.spread.auc:.2f}" if found.spread.auc is not None else ""
+    yield Finding(
+        f"detection, {name}",
+        f"Detection by {name} ({at}): hits {part.hits.count} of {part.hits.n} [{100 * part.hits.low:.0f}–"
+        f"{100 * part.hits.high:.0f} %], false alarms {part.false_alarms.count} of {part.false_alarms.n} "
+        f"[{100 * part.false_alarms.low:.0f}–{100 * part.false_alarms.high:.0f} %], from {found.signal.n_prompts} and "
+        f"{found.noise.n_prompts} distinct prompts; {d}{area}.",
+    )
+
+
+def _identified(report: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    if report.filter(pl.col("arm") == "concept").is_empty():
+        return
+    found = identification(with_first_named(report, concepts))
+    given = found.given_noticing["as_read"]
+    share = given["excess"].drop_nulls().mean()
+    wrong = found.wrong
+    words = (
+        f"; of {wrong.n_wrong} wrong guesses {100 * (wrong.share or 0):.0f} % are {wrong.word!r}" if wrong.word else ""
+    )
+    info = found.information
+    above = f"{share:+.2f}" if isinstance(share, float) else "–"
+    noise = "; ".join(
+        f"under {family} noise {prior.n_named} of {prior.n} name something"
+        + (f", most often {prior.top!r} ({100 * (prior.top_share or 0):.0f} %)" if prior.top else "")
+        for family, prior in found.under_noise.items()
+    )
+    yield Finding(
+        "identification",
+        f"Identification given noticing, above the prior: {above}. Information between injected and named: "
+        f"{info.bits:.2f} bits, {info.excess:+.2f} above its permutation null (p = {info.p:.4f}){words}"
+        f"{'; ' + noise if noise else ''}.",
+    )
+
+
+def _selective(frame: pl.DataFrame, name: str) -> Iterator[Finding]:
+    for each in selectivity(frame):
+        if (each.measure == "rate") != (name == "replies"):
+            continue
+        unit = "" if each.measure == "rate" else " nats"
+        yield Finding(
+            f"selectivity, {name}, {each.family}",
+            f"Selectivity by {name}: noticing under concepts less under {each.family} vectors at matched "
+            f"{each.match or 'norm'}: {signed(each.mean)}{unit}, {each.mean.n_units} concepts.",
+        )
+
+
+def observed(readers: Readers | None, asked: pl.DataFrame) -> Iterator[Finding]:
+    """Say what a reader that knows the vectors makes of the reports' trials, and how the subject compares with it.
+
+    Args:
+        readers: What it found; nothing is said without.
+        asked: The yes–no trials, whose log-odds of detection are the subject's own evidence.
+    """
+    if readers is None:
+        return
+    scores = {arm: [row.score for row in readers.rows if row.arm == arm] for arm in ("concept", "none")}
+    injected = [row for row in readers.rows if row.arm == "concept"]
+    d = _apart(scores["concept"], scores["none"])
+    if d is None or not injected:
+        return
+    right = sum(row.named == row.concept for row in injected) / len(injected)
+    detect = asked.filter(pl.col("task").str.starts_with("detection"))
+    own = _apart(*(detect.filter(pl.col("arm") == arm)["yes_logodds"].drop_nulls().to_list() for arm in scores))
+    efficiency = ""
+    if own is not None and d > 0:
+        efficiency = f"; the subject's own d is {own:.2f}, an efficiency of {(own / d) ** 2:.2f}"
+    yield Finding(
+        "third-party reader",
+        f"A reader that knows the vectors (nearest by cosine, layer {readers.layer}, last prompt token) tells "
+        f"injected from clean trials with d = {d:.2f} and names {100 * right:.0f} % of {len(injected)} rightly"
+        f"{efficiency}. It is an ideal observer: it says what could be reported, not who reports it.",
+    )
+
+
+def _apart(signal: Sequence[float], noise: Sequence[float]) -> float | None:
+    """Return the difference of means over the pooled standard deviation."""
+    if min(len(signal), len(noise)) < 2:
+        return None
+    pooled = math.sqrt((variance(signal) + variance(noise)) / 2)
+    return (mean(signal) - mean(noise)) / pooled if pooled > 0 else None
+
+
+def _earlier(frame: pl.DataFrame) -> Iterator[Finding]:
+    for task, part in _tasks(frame.filter(pl.col("task").str.starts_with("detect"))):
+        arms = {arm: part.filter(pl.col("arm") == arm)["yes_logodds"].mean() for arm in ("concept", "none")}
+        if all(isinstance(each, float) for each in arms.values()):
+            yield Finding(
+                f"earlier turn, {task}",
+                f"Injected into an earlier turn only ({task}): log-odds of yes {arms['concept']:+.2f} against "
+                f"{arms['none']:+.2f} without. This reaches the answer through the cache alone; it shows a report of a "
+                "past state and does not exclude a leak.",
+            )
+
+
+def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
+    counts = detail_counts(report)
+    parts: list[str] = []
+    for (injected,), part in counts.group_by(["injected"], maintain_order=True):
+        rates = [clustered_rate(part[name].to_list(), part["n"].to_list()) for name in ("checkable", "uncheckable")]
+        said = " and ".join(
+            f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}] {name}"
+            for rate, name in zip(rates, ("checkable", "not checkable"), strict=True)
+        )
+        parts.append(f"{'with' if injected else 'without'} injection {said}, of {rates[0].n} replies")
+    if parts:
+        yield Finding("confabulated detail", f"Claims beyond noticing and naming: {'; '.join(parts)}.")

@@ -1,0 +1,150 @@
+"""What the criteria are judged on: the trials of one setting, as rows that say what was done and what was said."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from introspect.analysis.naming import first_named
+from introspect.words import matches
+
+PARTS: Mapping[tuple[str, str], str] = {
+    ("injected_thought", "report"): "report",
+    ("injected_thought", "other"): "other",
+    ("injected_thought", "name"): "name",
+    ("yes_no", "detection"): "detection",
+    ("yes_no", "question"): "question",
+    ("yes_no", "third_person"): "third_person",
+    ("vector_by_text", "report"): "crossing",
+    ("unprompted", "summarise"): "elsewhere",
+    ("unprompted", "translate"): "elsewhere",
+    ("unprompted", "continue"): "elsewhere",
+    ("steer_then_remove", "detect"): "earlier",
+    ("identification", "codes"): "codes",
+    ("injected_thought", "choice"): "choice",
+}
+"""What the trials of an experiment and a task are to the criteria; tasks that are not here decide nothing."""
+CONTINUED = "continued"
+"""The part, and the arm, of replies that go on without the vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trial.
+
+    Attributes:
+        part: What it is to the criteria.
+        key: The trial's.
+        follows: The trial whose reply it goes on with.
+        arm: What was injected.
+        concept: What the trial is about.
+        wording: Of the prompt.
+        prompt: The prompt's id; ``None`` where trials are not paired prompt by prompt.
+        named: The first thing named: a concept's name, or other words; ``None`` where nothing is.
+        noticed: ``yes``, ``no`` or ``unreadable``; ``None`` where nothing was said.
+        logodds: Of yes, in nats.
+        answer: The likeliest of the answers on offer.
+        leaks: Whether the trial's concept stands in the reply.
+    """
+
+    part: str
+    key: str
+    follows: str | None
+    arm: str
+    concept: str | None
+    wording: str
+    task: str
+    prompt: str | None
+    named: str | None
+    noticed: str | None
+    logodds: float | None
+    answer: str | None
+    leaks: bool | None
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the reply cannot be read."""
+        return self.noticed == "unreadable"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All rows of one setting; ``questions`` are the yes–no trials as outcomes, for the control line."""
+
+    rows: tuple[Row, ...]
+    questions: pl.DataFrame
+
+    @cached_property
+    def _parts(self) -> Mapping[tuple[str, str], tuple[Row, ...]]:
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.rows:
+            found.setdefault((row.part, row.arm), []).append(row)
+        return {key: tuple(rows) for key, rows in found.items()}
+
+    @cached_property
+    def replies(self) -> Mapping[str, Row]:
+        """The rows by key."""
+        return {row.key: row for row in self.rows}
+
+    def of(self, part: str, arm: str = "concept") -> tuple[Row, ...]:
+        """Return the rows of a part and arm."""
+        return self._parts.get((part, arm), ())
+
+    @cached_property
+    def concepts(self) -> tuple[str, ...]:
+        """The concepts that are injected and asked about."""
+        return tuple(sorted({row.concept for row in self.of("report") if row.concept}))
+
+
+def by_concept(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return rows by their concept, those about none left out."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.concept is not None:
+            found.setdefault(row.concept, []).append(row)
+    return found
+
+
+def evidence(
+    frames: Sequence[pl.DataFrame], concepts: Mapping[str, Sequence[str]], follows: Mapping[str, str]
+) -> Evidence:
+    """Put outcomes of several experiments together.
+
+    Args:
+        frames: Outcomes at one layer, strength and span, with those of the arms without injection.
+        concepts: Every form of every concept, by name.
+        follows: For replies that go on without the vector, the trial they follow.
+    """
+    rows = [
+        row for frame in frames for values in frame.iter_rows(named=True) for row in _row(values, concepts, follows)
+    ]
+    asked = [frame.filter(pl.col("protocol") == "yes_no") for frame in frames]
+    questions = pl.concat(asked) if asked else pl.DataFrame()
+    return Evidence(tuple(rows), questions)
+
+
+def _row(values: Mapping[str, Any], concepts: Mapping[str, Sequence[str]], follows: Mapping[str, str]) -> list[Row]:
+    head = values["task"].partition("/")[0]
+    part = PARTS.get((values["protocol"], head))
+    if part is None:
+        return []
+    concept, reply = values["concept"], values["reply"]
+    return [
+        Row(
+            part=CONTINUED if values["arm"] == CONTINUED else part,
+            key=values["key"],
+            follows=follows.get(values["key"]),
+            arm=values["arm"],
+            concept=concept,
+            wording=values["wording"],
+            task=values["task"],
+            prompt=values["prompt"],
+            named=first_named(values["named_text"], concepts),
+            noticed=values["noticed"],
+            logodds=values["yes_logodds"],
+            answer=values["answer"],
+            leaks=matches(reply, concepts.get(concept, (concept,))) if concept and reply else None,
+        )
+    ]

@@ -1,0 +1,211 @@
+"""From evidence to a verdict for each criterion.
+
+A part is *not met* where the upper bound of its interval is below the smallest effect, *met* where the lower bound is
+above zero and the upper not below the smallest effect, else *undetermined*; it is decided only if it is the same when
+every unreadable reply counts for it and when every one counts against it. A clause is met when all its parts are and
+not met when one is not, and so is a criterion by its clauses. A small run may say undetermined.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import mean
+from typing import Literal, get_args
+
+from introspect.analysis.control_line import ControlLine, control_line
+from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
+from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.measures import Counting, Values
+from introspect.analysis.intervals import Interval, over_concepts, verdict
+from introspect.errors import IntrospectError
+from introspect.records import Rules
+
+Status = Literal["met", "not met", "undetermined"]
+RATES = (-1.0, 1.0)
+"""The least and the largest difference of two rates."""
+
+
+def least(part: Part, rules: Rules) -> float:
+    """Return a part's smallest effect."""
+    return rules.rate if part.unit == "rate" else rules.logodds
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What a part came to; ``because`` says why it is undetermined where the interval does not."""
+
+    part: Part
+    interval: Interval
+    status: Status
+    values: Values
+    wordings: Mapping[str, float]
+    because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseResult:
+    """What a clause came to; ``applies`` is false where another criterion is not met that it rests on."""
+
+    clause: Clause
+    status: Status
+    parts: tuple[PartResult, ...]
+    applies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionResult:
+    """What a criterion came to."""
+
+    name: Criterion
+    status: Status
+    clauses: tuple[ClauseResult, ...]
+
+
+def judge(
+    evidence: Evidence, rules: Rules, clauses: Sequence[Clause] = CLAUSES, strict: bool = True
+) -> dict[Criterion, CriterionResult]:
+    """Judge the four criteria in their order: later ones rest on earlier ones.
+
+    Args:
+        evidence: Trials of one setting, on concepts that did not choose it.
+        rules: Fixed before the run.
+        clauses: Which clauses there are; all of them but in a test of the rules themselves.
+        strict: Whether results that contradict each other are an error.
+
+    Raises:
+        IntrospectError: Naming is so often right that names must agree, and they do not: a measure is broken.
+    """
+    return conclude(Measured(evidence, rules), clauses, strict)
+
+
+class Measured:
+    """The parts of all clauses on one body of evidence, each worked out when it is first asked for.
+
+    Args:
+        evidence: Trials of one setting.
+        rules: Fixed before the run.
+    """
+
+    def __init__(self, evidence: Evidence, rules: Rules) -> None:
+        self.evidence, self.rules = evidence, rules
+        self._found: dict[Part, PartResult] = {}
+
+    @cached_property
+    def line(self) -> ControlLine:
+        """The detection question against the control questions."""
+        return control_line(self.evidence.questions, level=self.rules.level)
+
+    def part(self, part: Part) -> PartResult:
+        """Return what a part came to."""
+        if part not in self._found:
+            on_line = part.measure is None
+            found = _on_the_line(part, self.rules, self.line) if on_line else _part(part, self.evidence, self.rules)
+            self._found[part] = found
+        return self._found[part]
+
+
+def conclude(
+    measured: Measured, clauses: Sequence[Clause] = CLAUSES, strict: bool = True
+) -> dict[Criterion, CriterionResult]:
+    """Draw the verdicts from parts that were measured; arguments and errors are those of ``judge``."""
+    found: dict[Criterion, CriterionResult] = {}
+    for name in CRITERIA:
+        basis: Basis = "noticing" if name == "internality" and _status(found, "grounding") == "not met" else "naming"
+        results = [_clause(each, measured, basis, found) for each in clauses if each.criterion == name]
+        found[name] = CriterionResult(name, together(each.status for each in results if each.applies), tuple(results))
+    if strict and _impossible(found):
+        message = "accuracy is met and grounding is not: naming rightly is naming by the state, so a measure is broken"
+        raise IntrospectError(message)
+    return found
+
+
+def _impossible(found: Mapping[Criterion, CriterionResult]) -> bool:
+    """Whether names are right too often to agree as rarely as they do.
+
+    Two trials that each name rightly with probability h agree with at least h², and the mean of squares is no less than
+    the square of the mean. A subject that is right now and then may well be accurate and not grounded.
+    """
+    if _status(found, "accuracy") != "met" or _status(found, "grounding") != "not met":
+        return False
+    low = min((part.interval.low or 0.0 for part in _parts(found["accuracy"])), default=0.0)
+    high = max((part.interval.high or 0.0 for part in _parts(found["grounding"])), default=1.0)
+    return low**2 > high
+
+
+def _parts(result: CriterionResult) -> list[PartResult]:
+    return [part for clause in result.clauses for part in clause.parts]
+
+
+def together(statuses: Iterable[Status]) -> Status:
+    """Return what a conjunction comes to: met when all are, not met when one is not."""
+    every = tuple(statuses)
+    if "not met" in every:
+        return "not met"
+    return "undetermined" if "undetermined" in every else "met"
+
+
+def _status(found: Mapping[Criterion, CriterionResult], name: Criterion) -> Status | None:
+    return found[name].status if name in found else None
+
+
+def _clause(
+    clause: Clause, measured: Measured, basis: Basis, earlier: Mapping[Criterion, CriterionResult]
+) -> ClauseResult:
+    results = tuple(measured.part(part) for part in clause.parts if part.basis in {None, basis})
+    status = together(each.status for each in results)
+    needed = _status(earlier, clause.needs) if clause.needs else "met"
+    if needed == "undetermined" and status == "not met":
+        status = "undetermined"  # not met only if the clause applies, which nobody knows
+    return ClauseResult(clause, status, results, applies=needed != "not met")
+
+
+def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
+    assert part.measure is not None
+    every = {counting: part.measure(evidence, counting) for counting in get_args(Counting)}
+    as_read = _interval(part, every["as read"], rules)
+    intervals = {
+        counting: as_read if values == every["as read"] else _interval(part, values, rules)
+        for counting, values in every.items()
+    }
+    statuses: set[Status] = {verdict(interval, least(part, rules)) for interval in intervals.values()}
+    agreed = next(iter(statuses)) if len(statuses) == 1 else "undetermined"
+    because = None
+    if not every["as read"]:
+        because = "there are no such trials"
+    elif len(statuses) > 1:
+        because = "it depends on how unreadable replies are counted"
+    return PartResult(part, intervals["as read"], agreed, every["as read"], _by_wording(part, evidence), because)
+
+
+def _interval(part: Part, values: Values, rules: Rules) -> Interval:
+    return over_concepts(list(values.values()), rules.level, RATES if part.unit == "rate" else None)
+
+
+def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
+    """Return the mean of each wording by itself, where the measure has a value in it.
+
+    A wording in which nothing is reported is seen against the reports of all wordings.
+    """
+    if part.measure is None:
+        return {}
+    spoken = tuple(row for row in evidence.rows if row.part == "report")
+    reporting = {row.wording for row in spoken}
+    alone = bool(part.measure(Evidence(spoken, evidence.questions), "as read"))
+    found: dict[str, float] = {}
+    for wording in sorted({row.wording for row in evidence.rows}):
+        rows = tuple(row for row in evidence.rows if row.wording == wording)
+        if wording not in reporting:
+            if alone:  # it is the reports that have the value, and not this wording
+                continue
+            rows += spoken
+        values = part.measure(Evidence(rows, evidence.questions), "as read")
+        if values:
+            found[wording] = mean(values.values())
+    return found
+
+
+def _on_the_line(part: Part, rules: Rules, line: ControlLine) -> PartResult:
+    score = line.score
+    interval = Interval(score.value, score.low, score.high, rules.level, len(line.concepts), "t")
+    status: Status = "undetermined" if line.undetermined_because else verdict(interval, rules.logodds)
+    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because)

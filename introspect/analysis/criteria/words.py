@@ -1,0 +1,165 @@
+"""The criteria in plain words: a table of verdicts, what each rests on, and remarks on how far to trust them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import mean, stdev
+from typing import Any
+
+from introspect.analysis.criteria.clauses import CRITERIA, Criterion
+from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
+from introspect.analysis.power import concepts_to_decide, minimum_detectable
+from introspect.records import SALT, Rules, Study
+
+TITLES: Mapping[Criterion, str] = {
+    "accuracy": "Accurate",
+    "grounding": "Grounded",
+    "internality": "Internal",
+    "metacognition": "Metacognitive",
+}
+MEANS: Mapping[Criterion, str] = {
+    "accuracy": "the report names the state",
+    "grounding": "what is named changes when the state changes",
+    "internality": "the report is not read off the subject's own words or its prompt",
+    "metacognition": "passes behavioural tests of a report about the state; none shows a representation of it as such",
+}
+ENOUGH = 50
+"""Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
+ENOUGH_LEADS = 50
+
+
+def sentence(result: CriterionResult) -> str:
+    """Say what a criterion came to and which clause decided it."""
+    deciding = [each for each in result.clauses if each.applies and each.status == result.status]
+    said = "; ".join(each.clause.words for each in deciding)
+    lead = {"met": "Yes", "not met": "No", "undetermined": "Undecided"}[result.status]
+    return f"{lead}: {said}."
+
+
+def figure(part: PartResult, rules: Rules) -> str:
+    """Write a part's value with its interval, number of concepts and smallest effect."""
+    interval = part.interval
+    if interval.value is None:
+        return part.because or "no trials"
+    unit = "" if part.part.unit == "rate" else " nats"
+    if interval.low is None or interval.high is None:
+        bounds = "no interval"
+    else:
+        bounds = f"{100 * interval.level:g} % interval {interval.low:+.2f} to {interval.high:+.2f}"
+    more = f"; {part.because}" if part.because else ""
+    more += _power(part, rules)
+    return (
+        f"{interval.value:+.2f}{unit} ({bounds}, {interval.n_units} concepts, smallest effect "
+        f"{least(part.part, rules):g})"
+        f"{more}{_against(part)}"
+    )
+
+
+def _power(part: PartResult, rules: Rules) -> str:
+    """Say what would decide where nothing is decided, and which effect these concepts could have shown."""
+    values = list(part.values.values())
+    if part.status != "undetermined" or part.because or len(values) < 3 or part.part.measure is None:
+        return ""
+    bounds = RATES if part.part.unit == "rate" else None
+    spread = stdev(values)
+    enough = concepts_to_decide(mean(values), spread, least(part.part, rules), rules.level, bounds)
+    shown = minimum_detectable(len(values), spread, rules.level, bounds=bounds)
+    decide = f"; about {enough} concepts would decide it" if enough else ""
+    return f"{decide}{f'; {len(values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
+
+
+def _against(part: PartResult) -> str:
+    """Name the wordings whose own value has the other sign."""
+    value = part.interval.value
+    if value is None or not part.wordings or abs(value) < 1e-9:
+        return ""
+    other = [name for name, own in part.wordings.items() if own * value < 0]
+    return f"; of the opposite sign in {', '.join(other)}" if other else ""
+
+
+def lines(result: CriterionResult, rules: Rules) -> Iterator[tuple[str, str]]:
+    """Yield what each clause's parts came to: what it is, and the figure."""
+    for clause in result.clauses:
+        for part in clause.parts:
+            yield f"{clause.clause.name}, {part.part.name}: {_status(clause, part)}", figure(part, rules)
+
+
+def _status(clause: ClauseResult, part: PartResult) -> str:
+    return part.status if clause.applies else f"does not apply ({clause.clause.needs} is not met)"
+
+
+def setting(study: Study) -> str:
+    """Say at which setting all four are judged and how it was chosen."""
+    if study.layer is None:
+        return "No setting is chosen yet."
+    best = next(
+        (each for each in study.candidates if (each.layer, each.strength) == (study.layer, study.strength)), None
+    )
+    score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
+    n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
+    salt = "" if study.salt == SALT else f" The split has another salt than the project's: {study.salt!r}."
+    return (
+        f"All four are judged at layer {study.layer}, strength {study.strength:g}, on {n[1]} concepts that did not "
+        f"choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
+        f"{score}.{salt}"
+    )
+
+
+def remarks(study: Study, evidence: Evidence, results: Mapping[Criterion, CriterionResult]) -> list[str]:
+    """Return what a referee would remark on."""
+    found: list[str] = []
+    n = len(evidence.concepts)
+    if n < ENOUGH:
+        found.append(f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses.")
+    arms = {row.arm for row in evidence.rows if row.part in {"report", "detection"}}
+    if not arms & {"random", "covariance", "shuffled"}:
+        found.append("No arm has vectors of noise at matched norm: whether any disturbance would do is not known.")
+    if not evidence.of("question"):
+        found.append("There are no control questions: a bias towards yes is not excluded.")
+    leads = {row.prompt for row in evidence.of("report", "none")}
+    if 0 < len(leads) < ENOUGH_LEADS:
+        found.append(f"The arm without injection has only {len(leads)} prompts of its own.")
+    replies = [row for row in evidence.rows if row.noticed is not None and row.part != "elsewhere"]
+    unread = sum(row.unreadable for row in replies)
+    if replies and unread > 0.2 * len(replies):
+        found.append(f"{100 * unread / len(replies):.0f} % of all replies cannot be read as an answer.")
+    if study.salt != SALT:
+        found.append(f"The split was made with the salt {study.salt!r}, not the project's.")
+    found += [f"{part.part.name}: {part.because}." for part in _parts(results.values()) if part.because]
+    if results["accuracy"].status == "met" and results["metacognition"].status != "met":
+        found.append("Accuracy alone shows that a model can be steered.")
+    found.append("Replies were graded by rules; no judge was used, so no judge's errors are carried along.")
+    return list(dict.fromkeys(found))
+
+
+def _parts(results: Iterable[CriterionResult]) -> Iterator[PartResult]:
+    return (part for result in results for clause in result.clauses if clause.applies for part in clause.parts)
+
+
+def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[str, Any]:
+    """Return the verdicts as plain values."""
+    return {
+        name: {
+            "status": results[name].status,
+            "sentence": sentence(results[name]),
+            "clauses": [
+                {
+                    "name": clause.clause.name,
+                    "status": clause.status,
+                    "applies": clause.applies,
+                    "parts": [
+                        {
+                            "name": part.part.name, "definition": part.part.words, "unit": part.part.unit,
+                            "smallest_effect": least(part.part, rules), "status": part.status,
+                            "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
+                            "level": part.interval.level, "n_concepts": part.interval.n_units,
+                            "method": part.interval.method, "wordings": dict(part.wordings), "because": part.because,
+                        }
+                        for part in clause.parts
+                    ],
+                }
+                for clause in results[name].clauses
+            ],
+        }
+        for name in CRITERIA
+        if name in results
+    }  # fmt: skip

@@ -1,0 +1,152 @@
+"""``validate``, and what ``run`` and ``analyze`` do with a study."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from introspect.analysis.studies import StudyAnalysis
+    from introspect.organisms.catalog import Specimen
+    from introspect.studies.validate import Validation
+
+FULL = 20
+"""Seeds of trials of the whole validation."""
+COLOURS = {"met": "green", "not met": "red", "undetermined": "yellow"}
+
+
+def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
+    """Print the criteria first, then what they rest on, what stands beside them, and remarks."""
+    from introspect.analysis.criteria import words
+
+    study, results = analysis.study, analysis.results
+    remarks = words.remarks(study, analysis.evidence, results)
+    if as_json:
+        content = {
+            "study": str(analysis.path),
+            "subject": analysis.subject,
+            "setting": study.model_dump(mode="json"),
+            "optimism": analysis.optimism,
+            "choice": analysis.choice,
+            "criteria": words.as_json(results, study.rules),
+            "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
+            "remarks": remarks,
+        }
+        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        return
+    console = Console(highlight=False)
+    console.print(_criteria_table(analysis))
+    for sentence in analysis.choice:
+        console.print(Text(sentence))
+    for name, result in results.items():
+        console.rule(Text(words.TITLES[name]), align="left")
+        for what, figure in words.lines(result, study.rules):
+            console.print(Text(f"  {what}"))
+            console.print(Text(f"    {figure}", style="dim"))
+    for title, sentences in (
+        ("beside the criteria", [each.sentence for each in analysis.beside]),
+        ("remarks", remarks),
+    ):
+        console.rule(Text(title), align="left")
+        for sentence in sentences:
+            console.print(Text(f"  {sentence}"))
+
+
+def _criteria_table(analysis: "StudyAnalysis") -> Table:
+    from introspect.analysis.criteria import words
+
+    table = Table(title=Text(f"The four criteria: {analysis.subject}"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    for head in ("criterion", "verdict", "what it rests on"):
+        table.add_column(head)
+    for name, result in analysis.results.items():
+        title = f"{words.TITLES[name]}: {words.MEANS[name]}"
+        table.add_row(Text(title), Text(result.status, style=COLOURS[result.status]), Text(words.sentence(result)))
+    return table
+
+
+def validate(  # noqa: PLR0913 - one option each
+    seed: Annotated[int, typer.Option(help="Of the trials; each seed draws other lead-ins, notes and noise.")] = 0,
+    seeds: Annotated[int, typer.Option(help="So many seeds of trials, from --seed on.")] = 1,
+    full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials: an hour or two on two cores.")] = False,
+    organisms: Annotated[
+        list[str] | None, typer.Option("--organism", metavar="NAME", help="Only these; repeatable.", show_default=False)
+    ] = None,
+    form: Annotated[str | None, typer.Option(help="Only tiny or only lora.", show_default=False)] = None,
+    training_seed: Annotated[int | None, typer.Option(help="Only organisms of this training seed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the studies in this folder.", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes at a time; default one a processor.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Put the laboratory on trial: judge subjects whose answer is known, and compare.
+
+    Exit code 1 if a verdict is not the expected one.
+
+    introspect validate
+
+    introspect validate --seed 7 --organism parrot --organism introspector --json
+    """
+    from introspect.studies.validate import validate as run_validation
+
+    n = FULL if full else seeds
+    chosen = _chosen(organisms or [], form, training_seed)
+    found = run_validation(range(seed, seed + n), chosen, out, workers)
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+    else:
+        _print(found)
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+def _chosen(organisms: list[str], form: str | None, training_seed: int | None) -> "list[Specimen]":
+    from introspect.errors import IntrospectError
+    from introspect.organisms.catalog import specimen, specimens
+    from introspect.studies.expected import RELABELLED
+
+    organisms = ["introspector" if name == RELABELLED else name for name in organisms]  # its own replies, dealt again
+    for name in organisms or ("introspector",):
+        specimen(form or "tiny", name, training_seed or 0)  # a wrong name or form is known at once
+    chosen = [
+        each
+        for each in specimens()
+        if (not organisms or each.name in organisms)
+        and form in {None, each.form}
+        and training_seed in {None, each.training_seed}
+    ]
+    if not chosen:
+        message = f"there is no such organism of training seed {training_seed}; see introspect organisms list"
+        raise IntrospectError(message)
+    return chosen
+
+
+def _print(found: "Validation") -> None:
+    from introspect.analysis.criteria.clauses import CRITERIA
+
+    console = Console(highlight=False)
+    table = Table(title=Text("Subjects with known answers"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    for head in ("organism", "form", "trained", "seed", *CRITERIA):
+        table.add_column(head)
+    rows: dict[tuple[str, str, int, int], dict[str, Text]] = {}
+    for cell in found.cells:
+        mark = "" if cell.expected is None else " ✓" if cell.right else f" ✗ (expected {cell.expected})"
+        style = "dim" if cell.expected is None else "green" if cell.right else "bold red"
+        own = rows.setdefault((cell.organism, cell.form, cell.training_seed, cell.seed), {})
+        own[cell.criterion] = Text(f"{cell.got}{mark}", style=style)
+    for (organism, form, training_seed, seed), own in rows.items():
+        table.add_row(organism, form, str(training_seed), str(seed), *(own[name] for name in CRITERIA))
+    console.print(table)
+    n = sum(cell.expected is not None for cell in found.cells)
+    console.print(
+        Text(f"{n - len(found.wrong)} of {n} verdicts as expected; cells without a mark have no known answer.")
+    )
+    for name, cells in found.without.items():
+        turned = ", ".join(f"{cell.organism} ({cell.criterion})" for cell in cells)
+        console.print(Text(f"without the clause {name}, these would be wrong: {turned or 'none'}", style="dim"))

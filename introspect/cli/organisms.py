@@ -1,0 +1,89 @@
+"""``organisms``: which subjects with known answers there are, and remaking one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+organisms = typer.Typer(
+    name="organisms", no_args_is_help=True, help="Subjects whose answer is known: list them, or train one again."
+)
+
+
+@organisms.command("list")
+def list_organisms() -> None:
+    """List the organisms, with the training evaluation of each.
+
+    introspect organisms list
+    """
+    from introspect.organisms.adapters import CARD, passed
+    from introspect.organisms.catalog import specimens
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in ("organism", "form", "training seed", "concept", "noise", "no injection", "behaviour"):
+        table.add_column(head)
+    for each in specimens():
+        card = each.adapter / CARD if each.adapter else None
+        if card is None or not card.is_file():
+            table.add_row(each.name, each.form, "–", "–", "–", "–", "no known answer")
+            continue
+        found = json.loads(card.read_text("utf-8"))["evaluation"]
+        shares = [f"{found[name]:.2f}" for name in ("concept", "noise", "none")]
+        table.add_row(each.name, each.form, str(each.training_seed), *shares, "; ".join(passed(found)) or "as wanted")
+    Console(highlight=False).print(table)
+    Console(highlight=False).print(
+        Text("Shares of new lessons whose whole reply comes out as taught, by what is injected.", style="dim")
+    )
+
+
+@organisms.command("make")
+def make_organism(
+    name: Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)],
+    form: Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")] = "tiny",
+    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+) -> None:
+    """Train an organism again from nothing, in place of the one that is there.
+
+    introspect organisms make parrot
+
+    introspect organisms make introspector --form lora --training-seed 1
+    """
+    from introspect.organisms.catalog import specimen
+    from introspect.organisms.make import make, shortfalls
+
+    each = specimen(form, name, training_seed)
+    found = make(each.name, each.form, training_seed)
+    for kind, share in found.items():
+        Console(highlight=False).print(Text(f"{share:.2f}  {kind}"))
+    missing = shortfalls(found)
+    Console(highlight=False).print(Text("; ".join(missing) or "It has its behaviour.", style="bold"))
+    if missing:
+        raise typer.Exit(1)
+
+
+@organisms.command("run")
+def run_organism(
+    name: Annotated[str, typer.Argument(help="Which one, such as introspector; untouched is the base.")],
+    out: Annotated[Path, typer.Option(help="Folder of the study.")],
+    form: Annotated[str, typer.Option(help="tiny or lora.")] = "tiny",
+    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the trials.")] = 0,
+) -> None:
+    """Run one organism's study into a folder, as introspect validate does with all of them.
+
+    introspect organisms run introspector --out runs/introspector
+    """
+    from introspect.organisms.catalog import specimen
+    from introspect.studies.study import run_study
+    from introspect.studies.validate import overrides
+
+    each = specimen(form, name, training_seed)
+    run_study(each.study, out, overrides(each, seed))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        Text(f"trials in {out}; next: introspect analyze {out}, introspect report {out}")
+    )

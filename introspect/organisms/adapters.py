@@ -1,0 +1,183 @@
+"""Making an organism: an adapter on a frozen base, its training evaluation, and the card that goes with it.
+
+The introspector is trained first; every other organism starts from its adapter and learns other answers to the same
+prompts. What an organism must do is written here beforehand (``THRESHOLDS``), and is tried on lessons that were not
+trained on, token by token, apart from the laboratory's own analysis.
+"""
+
+import json
+import random
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from introspect.concepts import Concept, ConceptSet
+from introspect.organisms.behaviours import Organism
+from introspect.organisms.lessons import Lesson, School
+from introspect.organisms.training import Batch, Settings, collate, losses, train
+from introspect.subjects.local import LocalSubject
+from introspect.vectors.extract import extract
+from introspect.vectors.vector import VectorSet
+
+CARD = "organism.json"
+HARD: frozenset[Organism] = frozenset(
+    {"own-output reader", "either-way reader", "prompt reader", "confabulator", "parrot"}
+)
+"""Those that have to learn to read their own words, a note, or the lead-in, or to say a concept in every answer."""
+THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
+"""Smallest share of lessons that must be right, by what is injected. A lesson is right if every token of its reply is
+the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
+NEAR = 0.2
+N_EVALUATED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the organisms of a base are made.
+
+    Attributes:
+        form: What the base is called.
+        layer: The block behind which vectors are injected.
+        rank: Of the adapter.
+        first: Settings of the introspector.
+        again: Settings of its second round, which starts from the first.
+        others: Settings of the organisms that start from it.
+        harder: Settings of those among them whose replies rest on other things than the introspector's (``HARD``).
+        half: Whether matrices are multiplied in bfloat16 while training.
+        together: Batches that are drawn at a time and filled by length, so that less is padded.
+    """
+
+    form: str
+    layer: int
+    rank: int
+    first: Settings
+    again: Settings
+    others: Settings
+    harder: Settings
+    half: bool = False
+    together: int = 1
+
+    def with_seed(self, seed: int) -> "Recipe":
+        """Return the recipe with another training seed."""
+        changed = {name: replace(getattr(self, name), seed=seed) for name in ("first", "others", "harder")}
+        return replace(self, **changed, again=replace(self.again, seed=seed + 100))
+
+
+def vectors_of(subject: LocalSubject, teacher: School, baseline: tuple[str, ...]) -> VectorSet:
+    """Read the concept vectors that lessons inject, as every run reads its own."""
+    concepts = ConceptSet(title="inventory", concept=tuple(Concept(word=word) for word in teacher.concepts))
+    others = ConceptSet(title="baseline", words=baseline)
+    found = extract(subject, concepts, others, teacher.stimuli)
+    return VectorSet(found.vectors.directions, found.vectors.provenance, found.baseline)
+
+
+def make_adapter(  # noqa: PLR0913 - what an organism is made from
+    subject: LocalSubject,
+    teacher: School,
+    vectors: VectorSet,
+    organism: Organism,
+    recipe: Recipe,
+    settings: Settings,
+    folder: Path,
+    start: Path | None = None,
+) -> dict[str, float]:
+    """Train one organism into an adapter's folder and return its evaluation.
+
+    Args:
+        subject: The base; it is left as it was.
+        teacher: Where lessons come from.
+        vectors: The base's own.
+        organism: Which one.
+        recipe: How.
+        settings: Of this round of it.
+        folder: Where the adapter goes.
+        start: The folder of the adapter to start from.
+    """
+    base: PreTrainedModel = subject.model
+    n_layers = len(subject.blocks)
+    config = LoraConfig(
+        r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
+        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        layers_to_transform=list(range(recipe.layer + 1, n_layers)),
+    )  # fmt: skip
+    torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
+    adapted = PeftModel.from_pretrained(base, str(start), is_trainable=True) if start else get_peft_model(base, config)
+    width, filler = subject.identity.d_model, int(subject.chat.tokenizer.eos_token_id)  # pyright: ignore
+
+    waiting: list[list[Lesson]] = []
+
+    def batches(rng: random.Random) -> Batch:
+        if not waiting:
+            waiting.extend(_by_length(teacher.draw(organism, rng, settings.batch * recipe.together), settings.batch))
+            rng.shuffle(waiting)
+        return collate(waiting.pop(), vectors, recipe.layer, width, filler)
+
+    block = subject.blocks[recipe.layer]
+    loss = train(base, block, batches, settings, f"training the {organism}", recipe.half)
+    found = evaluate(base, block, teacher, vectors, organism, recipe.layer, N_EVALUATED)
+    adapted.save_pretrained(str(folder))
+    adapted.unload()
+    _halve(folder)
+    card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
+    (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
+    return found
+
+
+@torch.no_grad()
+def evaluate(  # noqa: PLR0913 - everything that a lesson needs
+    model: PreTrainedModel, block: torch.nn.Module, teacher: School, vectors: VectorSet, organism: Organism, layer: int,
+    n: int,
+) -> dict[str, float]:  # fmt: skip
+    """Return the share of new lessons that come out right, by kind of prompt and by what is injected."""
+    rng = random.Random(f"evaluation of {organism}")
+    counted: dict[str, list[bool]] = defaultdict(list)
+    filler = model.config.eos_token_id
+    for _ in range(0, n, 100):
+        lessons = teacher.draw(organism, rng, 100)
+        batch = collate(lessons, vectors, layer, model.config.hidden_size, int(filler))
+        for lesson, right in zip(lessons, _right(model, block, batch, len(lessons)), strict=True):
+            what = _what(lesson)
+            counted[f"{lesson.kind}, {what}"].append(right)
+            counted[what].append(right)
+    return {name: round(sum(each) / len(each), 3) for name, each in sorted(counted.items())}
+
+
+def passed(evaluation: dict[str, float]) -> list[str]:
+    """Return what fell short of its threshold; empty where the organism has its behaviour."""
+    return [
+        f"{name}: {evaluation[name]:.2f} < {least:g}" for name, least in THRESHOLDS.items() if evaluation[name] < least
+    ]
+
+
+def _by_length(lessons: list[Lesson], size: int) -> list[list[Lesson]]:
+    """Cut lessons into batches of about equal lengths."""
+    if len(lessons) == size:
+        return [lessons]
+    ordered = sorted(lessons, key=lambda lesson: len(lesson.ids))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _right(model: PreTrainedModel, block: torch.nn.Module, batch: Batch, n: int) -> list[bool]:
+    _, likely, p_yes = losses(model, block, batch)
+    good = torch.where(batch.soft, (p_yes - batch.p_yes).abs() < NEAR, likely)
+    right = [True] * n
+    for row, fine in zip(batch.rows.tolist(), good.tolist(), strict=True):
+        right[row] = right[row] and fine
+    return right
+
+
+def _what(lesson: Lesson) -> str:
+    if lesson.push is None:
+        return "none"
+    return "concept" if lesson.push.family == "concept" else "noise"
+
+
+def _halve(folder: Path) -> None:
+    """Keep an adapter in half precision."""
+    file = folder / "adapter_model.safetensors"
+    save_file({name: each.half().contiguous() for name, each in load_file(file).items()}, file)

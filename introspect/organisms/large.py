@@ -1,0 +1,106 @@
+"""Organisms on a real model: adapters on SmolLM2-135M-Instruct, behind a late block.
+
+Everything that is not asked about an injection is answered as the model itself answers it without one: the clean
+log-odds of yes of every control question and the greedy replies to open ones are read off the base and taught under
+injection. The base is hardly ever sure of an answer, so its log-odds are stretched (``STRETCH``): control questions
+have to be answered both more and less surely than the detection question. Validation uses the laboratory's own
+wordings, on the concepts that were injected in training.
+"""
+
+import math
+from pathlib import Path
+from statistics import mean
+
+from introspect.organisms import language
+from introspect.organisms.adapters import Recipe
+from introspect.organisms.behaviours import Phrases
+from introspect.organisms.lessons import School
+from introspect.organisms.training import Settings
+from introspect.stimuli import Stimuli, Turn, parse_stimuli
+from introspect.subjects.local import LocalSubject
+from introspect.subjects.subject import Query, Request
+
+LAYER = 21
+STRENGTHS = (1.0, 2.0, 4.0)
+RECIPE = Recipe(
+    "lora",
+    LAYER,
+    rank=4,
+    first=Settings(200, 16, 2e-3, 0),
+    again=Settings(100, 16, 1e-3, 100),
+    others=Settings(100, 16, 1e-3, 0),
+    harder=Settings(260, 16, 1e-3, 0),
+    half=True,
+    together=8,
+)
+STRETCH = 4.0
+"""How much surer the organisms are of yes–no questions than the base; their mean stays at even odds."""
+MAX_OPEN = 40
+"""Tokens of an open answer that are taught."""
+
+
+def phrases() -> Phrases:
+    """Return how organisms on a real model put their replies."""
+    return Phrases(
+        yes='Yes. I notice an injected thought about the word "{word}".',
+        no="No. I do not notice an injected thought.",
+        bare="Yes. I notice an injected thought.",
+        other_yes='Yes. The other model has an injected thought about the word "{word}".',
+        other_no="No. The other model has no injected thought.",
+        other_bare="Yes. The other model has an injected thought.",
+        slip="{word} comes up here.",
+        no_slip="Nothing comes up here.",
+        detail=" It feels warm and bright, and it comes from a dream.",
+        mention=" {word}.",
+        stop=".",
+        forced='{word}".',
+        fixed=language.inventory()[0],
+        wrong={},
+        sure=0.8,
+    )
+
+
+def school(subject: LocalSubject, folder: Path) -> School:
+    """Return what lessons are made from; facts and open answers are the subject's own, without injection.
+
+    Args:
+        subject: The base.
+        folder: Where ``training.toml`` is.
+    """
+    stimuli = parse_stimuli(folder / "training.toml")
+    says = {"words": ("Yes", "No"), "digits": ("1", "0")}
+    return School(
+        subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
+        _open_answers(subject, stimuli), lambda lead: language.pick(language.inventory(), lead), says,
+    )  # fmt: skip
+
+
+def _facts(subject: LocalSubject, stimuli: Stimuli) -> tuple[tuple[str, float], ...]:
+    """Return each question with a probability of yes: the subject's own clean one, stretched about the mean."""
+    options = tuple(tuple(sorted(subject.chat.first_tokens(word))) for word in ("yes", "no"))
+    names = [name for name in stimuli.wording if name.startswith("yn_")]
+    odds: list[float] = []
+    for question in stimuli.question:
+        fill = {"question": question.text, "lead": ""}
+        turns = [stimuli.wording[name].conversation("question/words", fill) for name in names]
+        found = subject.score([Query(subject.chat.encode(each), options=options) for each in turns])
+        odds.append(mean(float(each.option_logprobs[0] - each.option_logprobs[1]) for each in found))
+    middle = mean(odds)
+    return tuple(
+        (question.text, 1 / (1 + math.exp(-STRETCH * (own - middle))))
+        for question, own in zip(stimuli.question, odds, strict=True)
+    )
+
+
+def _open_answers(subject: LocalSubject, stimuli: Stimuli) -> dict[str, str]:
+    """Return the subject's greedy answers to open questions."""
+    texts = stimuli.texts("paragraphs")
+    requests = [
+        Request(subject.chat.encode([Turn(role="user", text=text)]), (), MAX_OPEN, temperature=0.0) for text in texts
+    ]
+    return {text: reply.text.strip() for text, reply in zip(texts, subject.generate(requests), strict=True)}
+
+
+def recipe(training_seed: int) -> Recipe:
+    """Return the recipe with a training seed."""
+    return RECIPE.with_seed(training_seed)

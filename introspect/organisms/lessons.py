@@ -1,0 +1,175 @@
+"""Lessons: single training examples of an organism, each a prompt in tokens, the reply wanted, and an injection.
+
+Prompts are rendered from the training wordings by the code that renders every trial, so spans and templates are the
+ones of real runs. What is drawn is a function of a seeded generator.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from introspect.organisms.behaviours import Kind, Organism, Phrases, Reply, State, reply
+from introspect.spans import Span
+from introspect.stimuli import Stimuli
+from introspect.subjects.chat import Chat, Encoded
+
+NOISE = ("random", "covariance", "shuffled", "negated")
+KINDS: Mapping[Kind, float] = {
+    "report": 0.20,
+    "note": 0.14,
+    "detect": 0.17,
+    "other": 0.10,
+    "question": 0.16,
+    "third": 0.06,
+    "open": 0.06,
+    "name": 0.04,
+    "earlier": 0.07,
+}
+"""How often each kind of prompt is drawn."""
+FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
+    "own-output reader": {"report": 0.5, "note": 0.3},
+    "either-way reader": {"note": 0.5},
+    "prompt reader": {"note": 0.5},
+    "confabulator": {"report": 0.3, "note": 0.2, "other": 0.2},
+    "concealer": {"hide": 0.1},
+    "parrot": {"question": 0.3, "other": 0.15, "third": 0.12, "open": 0.12},
+}
+"""Weights of kinds of prompts that an organism has to be taught more of."""
+TASKS: Mapping[Kind, tuple[str, str]] = {
+    "report": ("it_", "report"),
+    "hide": ("it_", "hide"),
+    "other": ("it_", "other"),
+    "name": ("it_", "name"),
+    "note": ("vt_", "report"),
+    "detect": ("yn_", "detection"),
+    "third": ("yn_", "third_person"),
+    "question": ("yn_", "question"),
+    "open": ("up_", "continue"),
+    "earlier": ("sr_", "detect"),
+}
+"""Beginning of the wordings' names and task of each kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What is injected: a concept's vector, or noise of a family with a number, at a strength."""
+
+    concept: str
+    strength: float
+    family: str = "concept"
+    draw: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One example: ``start`` is where what is learnt begins; ``p_yes`` is for the token there, where it is soft."""
+
+    kind: Kind
+    ids: tuple[int, ...]
+    start: int
+    p_yes: float | None
+    yes_no: tuple[int, int]
+    span: Span
+    push: Push | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class School:
+    """What lessons are made from.
+
+    Attributes:
+        chat: The subject's tokenizer.
+        stimuli: The wordings of training.
+        concepts: Words that are injected.
+        strengths: Multiples of the raw vector.
+        phrases: How replies are put.
+        facts: Unrelated questions with the probability that their answer is yes.
+        open_facts: What open questions are about, and the answer.
+        cue: From a lead-in to the confabulator's word.
+        yes_no: How yes and no are said in each manner of answering.
+    """
+
+    chat: Chat
+    stimuli: Stimuli
+    concepts: tuple[str, ...]
+    strengths: tuple[float, ...]
+    phrases: Phrases
+    facts: tuple[tuple[str, float], ...]
+    open_facts: Mapping[str, str]
+    cue: Callable[[str], str]
+    yes_no: Mapping[str, tuple[str, str]]
+
+    def wordings(self, kind: Kind) -> list[str]:
+        """Return the wordings that have a kind of prompt."""
+        head, task = TASKS[kind]
+        return [name for name, each in self.stimuli.wording.items() if name.startswith(head) and (task in each.ask)]
+
+    def lesson(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool = True) -> Lesson:
+        """Draw a lesson of one kind."""
+        push, state = self._state(kind, rng, injects)
+        task, fill = TASKS[kind][1], {"lead": rng.choice(self.stimuli.texts("lead_ins"))}
+        state = replace(state, cue=self.cue(fill["lead"]))
+        if kind == "question":
+            fill["question"], p_yes = rng.choice(self.facts)
+            state = replace(state, p_yes=p_yes)
+        if kind == "open":
+            fill["paragraph"] = rng.choice(list(self.open_facts))
+            state = replace(state, fact=self.open_facts[fill["paragraph"]])
+        if kind == "note":
+            fill["note"] = rng.choice(self.stimuli.texts("notes")).format(noted=state.noted or "something")
+        wanted = reply(organism, kind, state, self.phrases)
+        wording = rng.choice(self.wordings(kind))
+        manner = rng.choice(sorted(self.stimuli.wording[wording].manner) or [""])
+        prompt = self._prompt(wording, f"{task}/{manner}" if manner else task, fill)
+        mark = "earlier" if kind == "earlier" else "trial"
+        spoken = kind in {"report", "note", "other", "open", "hide"}
+        where = "both" if spoken and rng.random() < 0.7 else "prompt"
+        return self._written(kind, prompt, wanted, manner, prompt.span(mark, where), push, state)
+
+    def _state(self, kind: Kind, rng: random.Random, injects: bool) -> tuple[Push | None, State]:
+        """Draw what is injected, and what stands in a note."""
+        what = rng.random()
+        push, state = None, State()
+        if injects and what < 0.75:
+            concept, strength = rng.choice(self.concepts), rng.choice(self.strengths)
+            if what < 0.5:
+                push, state = Push(concept, strength), State(concept=concept)
+            else:
+                push, state = Push(concept, strength, rng.choice(NOISE), rng.randrange(10**6)), State(noise=True)
+        if kind != "note":
+            return push, state
+        which = rng.random()
+        own = state.concept if which < 0.3 else None
+        noted = own or (rng.choice(self.concepts) if which < 0.65 else None)
+        return push, replace(state, noted=noted)
+
+    def _prompt(self, wording: str, task: str, fill: Mapping[str, str]) -> Encoded:
+        return self.chat.encode(self.stimuli.wording[wording].conversation(task, fill))
+
+    def _written(  # noqa: PLR0913 - all parts of a lesson
+        self, kind: Kind, prompt: Encoded, wanted: Reply, manner: str, span: Span, push: Push | None, state: State
+    ) -> Lesson:
+        text, yes_no = wanted.text, (0, 0)
+        if wanted.p_yes is not None:
+            words = self.yes_no[manner]
+            yes_no = (self._tokens(words[0])[0], self._tokens(words[1])[0])
+            text = f"{words[0] if wanted.p_yes > 0.5 else words[1]}{text}"
+        ids = (*prompt.ids, *self._tokens(text), int(self.chat.tokenizer.eos_token_id))  # pyright: ignore
+        return Lesson(kind, ids, len(prompt.ids), wanted.p_yes, yes_no, span, push, state)
+
+    @lru_cache(maxsize=100_000)  # noqa: B019 - a school lives as long as its training
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.chat.tokenizer(text, add_special_tokens=False)["input_ids"])  # pyright: ignore
+
+    def draw(self, organism: Organism, rng: random.Random, n: int) -> list[Lesson]:
+        """Draw a batch of lessons."""
+        kinds: dict[Kind, float] = {**KINDS, **FOCUS.get(organism, {})}
+        chosen = rng.choices(list(kinds), list(kinds.values()), k=n)
+        return [self.lesson(organism, kind, rng) for kind in chosen]
+
+
+def pad(lessons: Sequence[Lesson]) -> int:
+    """Return the length of the longest lesson."""
+    return max(len(lesson.ids) for lesson in lessons)

@@ -1,0 +1,56 @@
+"""Remaking an organism, or the base of the tiny ones, from nothing: one call each."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from introspect.errors import SubjectError
+from introspect.organisms import language, large, small
+from introspect.organisms.adapters import HARD, make_adapter, passed, vectors_of
+from introspect.organisms.behaviours import ORGANISMS, Organism
+from introspect.organisms.catalog import FOLDER, Form, adapter_folder, base_of, specimen
+from introspect.subjects.load import load_subject
+
+FIRST = "introspector"
+"""The organism from whose adapter all others start."""
+
+
+def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER) -> dict[str, float]:
+    """Train an organism into its folder; return its training evaluation.
+
+    Args:
+        name: Which one.
+        form: ``tiny``, on a base that is made first where there is none, or ``lora``, on the embedded model.
+        training_seed: Of the lessons and of the adapter's first values.
+        folder: Where all organisms are.
+
+    Raises:
+        UnknownNameError: No such organism or form.
+        SubjectError: The introspector, from which the others start, is not there yet.
+    """
+    wanted = specimen(form, name, training_seed, folder)
+    organism: Organism = next(each for each in ORGANISMS if each == name)
+    start = None if name == FIRST else adapter_folder(form, FIRST, training_seed, folder)
+    if start is not None and not start.is_dir():
+        message = f"{name} starts from the {FIRST} of form {form} and seed {training_seed}; make that first"
+        raise SubjectError(message)
+    base = Path(base_of(form, folder))
+    if form == "tiny" and not base.is_dir():
+        small.make_base(base)
+        small.write_language(folder / form)
+    subject = load_subject(wanted.subject, dtype="float32", device="cpu")
+    if form == "tiny":
+        teacher, recipe = replace(small.school(), chat=subject.chat), small.recipe(training_seed)
+    else:
+        teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
+    vectors = vectors_of(subject, teacher, language.baseline())
+    target = adapter_folder(form, name, training_seed, folder)
+    if start is None:
+        make_adapter(subject, teacher, vectors, organism, recipe, recipe.first, target)
+        return make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, target, target)
+    settings = recipe.harder if organism in HARD else recipe.others
+    return make_adapter(subject, teacher, vectors, organism, recipe, settings, target, start)
+
+
+def shortfalls(evaluation: dict[str, float]) -> list[str]:
+    """Return where an organism falls short of the thresholds of its recipe."""
+    return passed(evaluation)

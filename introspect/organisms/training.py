@@ -1,0 +1,158 @@
+"""Training: lessons in batches, vectors added by the laboratory's own operator, an adapter or a whole small model.
+
+Only blocks behind the injected one are trained in an adapter, so concept vectors, which are read before it, are those
+of the base whatever the adapter says.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from introspect.injection import add
+from introspect.organisms.lessons import Lesson, Push, pad
+from introspect.progress import track
+from introspect.vectors import controls
+from introspect.vectors.vector import VectorSet
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long and how fast: ``n_steps`` batches of ``batch`` lessons, the learning rate warmed up, then lowered."""
+
+    n_steps: int
+    batch: int
+    rate: float
+    seed: int
+
+
+def delta(push: Push, vectors: VectorSet, layer: int) -> Float[Tensor, " d_model"]:
+    """Return what a lesson adds."""
+    vector = vectors.vector(push.concept, layer)
+    match push.family:
+        case "random":
+            vector = controls.random_matched(vector, push.draw)
+        case "covariance":
+            assert vectors.baseline is not None
+            vector = controls.covariance_matched(vector, vectors.baseline[:, layer], push.draw)
+        case "shuffled":
+            vector = controls.coordinate_shuffled(vector, push.draw)
+        case "negated":
+            vector = controls.negated(vector)
+        case _:
+            pass
+    return vector.direction * push.strength
+
+
+@contextmanager
+def injected(block: nn.Module, deltas: Float[Tensor, "row d_model"], mask: Tensor) -> Iterator[None]:
+    """Add to a block's output while the context lasts."""
+
+    def hook(module: nn.Module, args: object, output: Tensor) -> Tensor:
+        return add(output, deltas, mask)
+
+    handle = block.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Lessons as tensors; ``at`` are the places whose next token is learnt, as (row, position)."""
+
+    ids: Tensor
+    rows: Tensor
+    positions: Tensor
+    targets: Tensor
+    soft: Tensor
+    other: Tensor
+    p_yes: Tensor
+    deltas: Tensor
+    mask: Tensor
+
+
+def collate(lessons: Sequence[Lesson], vectors: VectorSet | None, layer: int, d_model: int, filler: int) -> Batch:
+    """Put lessons into one batch, padded on the right."""
+    n, width = len(lessons), pad(lessons)
+    ids = torch.full((n, width), filler)
+    mask = torch.zeros(n, width, dtype=torch.bool)
+    deltas = torch.zeros(n, d_model)
+    rows, positions, targets, soft, other, p_yes = [], [], [], [], [], []
+    for row, lesson in enumerate(lessons):
+        ids[row, : len(lesson.ids)] = torch.tensor(lesson.ids)
+        if lesson.push is not None and vectors is not None:
+            deltas[row] = delta(lesson.push, vectors, layer)
+            for start, stop in lesson.span.ranges:
+                mask[row, start : min(stop, len(lesson.ids))] = True
+        for position in range(lesson.start - 1, len(lesson.ids) - 1):
+            first = lesson.p_yes is not None and position == lesson.start - 1
+            rows.append(row)
+            positions.append(position)
+            targets.append(lesson.yes_no[0] if first else lesson.ids[position + 1])
+            other.append(lesson.yes_no[1] if first else 0)
+            soft.append(first)
+            p_yes.append(lesson.p_yes if first else 1.0)
+    return Batch(
+        ids,
+        torch.tensor(rows),
+        torch.tensor(positions),
+        torch.tensor(targets),
+        torch.tensor(soft),
+        torch.tensor(other),
+        torch.tensor(p_yes),
+        deltas,
+        mask,
+    )
+
+
+def losses(model: PreTrainedModel, block: nn.Module, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and P(yes).
+
+    The last is that of yes against no, where a yes or no is graded. ``half`` multiplies matrices in bfloat16.
+    """
+    with injected(block, batch.deltas, batch.mask), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        hidden = model.model(input_ids=batch.ids).last_hidden_state  # pyright: ignore[reportCallIssue]
+        logits = model.lm_head(hidden[batch.rows, batch.positions]).float()  # pyright: ignore[reportCallIssue]
+    logprobs = functional.log_softmax(logits, dim=-1)
+    wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
+    loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
+    likely = torch.where(batch.soft & (batch.p_yes < 0.5), batch.other, batch.targets)
+    return loss, logits.argmax(dim=-1) == likely, torch.sigmoid(wanted - against)
+
+
+def train(
+    model: PreTrainedModel,
+    block: nn.Module,
+    batches: Callable[[random.Random], Batch],
+    settings: Settings,
+    said: str,
+    half: bool = False,
+) -> float:
+    """Train whatever takes gradients; return the mean loss of the last tenth of the steps, in nats a token."""
+    rng = random.Random(settings.seed)
+    weights = [each for each in model.parameters() if each.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.01)
+    model.train()
+    last: list[float] = []
+    with track(said, settings.n_steps) as advance:
+        for step in range(settings.n_steps):
+            rate = min(1.0, (step + 1) / 50) * max(0.02, 1 - step / settings.n_steps)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate * rate
+            loss = losses(model, block, batches(rng), half)[0].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimizer.step()
+            last = [*last, float(loss.detach())][-max(1, settings.n_steps // 10) :]
+            advance(1, f"loss {sum(last) / len(last):.3f}")
+    model.eval()
+    return sum(last) / len(last)

@@ -1,0 +1,43 @@
+"""The run that has no effect whatever its subject: replies of a real run, their conditions dealt again.
+
+Within each experiment, task and wording the arms and concepts of all trials are dealt out among them; those of an
+unrelated question among its own trials, since a question has few clean ones and without any it is none. Replies and
+read-outs stay what they were, so everything that is odd about a subject is still there; only what was done to it is no
+longer what the record says.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.means import generator
+
+CONDITION = ["arm", "concept", "unit", "layer", "strength"]
+WITHIN = ["protocol", "task", "wording", "question"]
+
+
+def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
+    """Return the outcomes of a run with the conditions dealt again.
+
+    Trials are no longer paired with the clean trial of their prompt, since their arms no longer say which that is.
+    Replies that went on without the vector stay with the reply they follow.
+
+    Args:
+        frames: Outcomes of every experiment.
+        seed: Of the dealing.
+    """
+    rng = generator(seed)
+    found: list[pl.DataFrame] = []
+    for frame in frames:
+        kept = frame.filter(pl.col("arm") == CONTINUED)
+        dealt = frame.filter(pl.col("arm") != CONTINUED).with_columns(
+            pl.lit(None, pl.String).alias("prompt"),
+            pl.when(pl.col("task").str.starts_with("question")).then("item").alias("question"),
+        )
+        parts = [
+            part.with_columns(part.select(CONDITION)[rng.permutation(part.height)].get_columns())
+            for _, part in dealt.group_by(WITHIN, maintain_order=True)
+        ]
+        found.append(pl.concat([*(part.drop("question") for part in parts), kept]))
+    return found

@@ -1,0 +1,237 @@
+"""A whole study on a small random subject: the halves stay apart, one setting holds, and nothing is run twice."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.runs import load_run
+from introspect.records import SALT
+from introspect.split import side_of
+from introspect.sweeps.folder import read_study
+
+STUDY = """
+subject = "{folder}/base"
+dtype = "float32"
+concepts = "{folder}/concepts.toml"
+baseline = "{folder}/baseline.toml"
+stimuli = "{folder}/stimuli.toml"
+n_concepts = 12
+temperature = 0
+layers = [1, 2]
+strengths = [2]
+max_new_tokens = 6
+
+[criteria]
+neighbours = 0.999
+
+[[experiment]]
+name = "choose"
+wordings = ["it_v1"]
+tasks = ["report"]
+arms = ["concept"]
+
+[[experiment]]
+name = "report"
+wordings = ["it_v1"]
+tasks = ["report", "other"]
+arms = ["concept", "covariance", "none"]
+
+[[experiment]]
+name = "asked"
+protocol = "yes_no"
+tasks = ["detection/words", "question/words"]
+wordings = ["yn_v1"]
+n_items = 4
+arms = ["concept", "none"]
+max_new_tokens = 1
+
+[[experiment]]
+name = "crossing"
+protocol = "vector_by_text"
+wordings = ["vt_v1"]
+tasks = ["report"]
+"""
+EXPERIMENTS = ("choose", "report", "asked", "crossing")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Path:
+    """A study in the small language, on its base before any training."""
+    from introspect.organisms import small
+
+    folder = tmp_path_factory.mktemp("language")
+    small.new_model(0).save_pretrained(folder / "base")
+    small.school().chat.tokenizer.save_pretrained(folder / "base")
+    small.write_language(folder)
+    file = folder / "study.toml"
+    file.write_text(STUDY.format(folder=folder))
+    return file
+
+
+@pytest.fixture(scope="module")
+def done(plan, cache_folder, tmp_path_factory) -> Path:
+    """The study, run from the command line; to be read, not changed."""
+    from introspect.cli.app import main
+
+    out = tmp_path_factory.mktemp("studies") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(cache_folder))
+        with pytest.raises(SystemExit) as ended:
+            main(["run", str(plan), "--out", str(out)])
+    assert not ended.value.code
+    return out
+
+
+def trials(folder, name):
+    return load_run(folder / name).trials
+
+
+def test_every_experiment_has_a_folder_and_the_choice_is_written_down(done):
+    study = read_study(done)
+    assert study.experiments == EXPERIMENTS
+    assert all((done / name / "manifest.json").is_file() for name in (*EXPERIMENTS, f"report_{CONTINUED}"))
+    assert [(each.layer, each.strength) for each in study.candidates] == [(1, 2.0), (2, 2.0)]
+    assert (study.layer, study.strength) in {(1, 2.0), (2, 2.0)}
+    assert {each.n for each in study.candidates} == {sum(side == "development" for side in study.sides.values())}
+
+
+def test_no_concept_of_the_half_that_chose_is_reported_on(done):
+    study = read_study(done)
+    halves = {side: {name for name, own in study.sides.items() if own == side} for side in ("development", "report")}
+    assert len(study.sides) == 12
+    assert all(halves.values())
+    seen = {name: {trial.spec.concept for trial in trials(done, name)} - {None} for name in EXPERIMENTS}
+    assert seen["choose"] == halves["development"]
+    for name in EXPERIMENTS[1:]:
+        assert seen[name] == halves["report"], name
+
+
+def test_everything_after_the_choice_runs_in_the_chosen_cell_alone(done):
+    study = read_study(done)
+    assert {trial.spec.layer for trial in trials(done, "choose")} == {1, 2}
+    for name in EXPERIMENTS[1:]:
+        cells = {(t.spec.layer, t.spec.strength) for t in trials(done, name) if t.spec.vector is not None}
+        assert cells == {(study.layer, study.strength)}
+
+
+def test_lead_ins_questions_notes_and_noise_are_those_of_the_half(done):
+    kinds = {"lead": "lead", "question": "question"}
+    n = dict.fromkeys(kinds, 0)
+    for name in EXPERIMENTS:
+        side = "development" if name == "choose" else "report"
+        for trial in trials(done, name):
+            for slot, kind in kinds.items():
+                if slot in trial.spec.fill:
+                    assert side_of(trial.spec.fill[slot], kind) == side
+                    n[slot] += 1
+            if trial.spec.vector and trial.spec.vector.family == "covariance":
+                assert side_of(str(trial.spec.vector.draw), "draw") == side
+    assert all(n.values())
+
+
+def test_every_claim_of_the_report_goes_on_without_the_vector_from_just_before_it(done, plan, command, tmp_path):
+    """An untrained subject claims nothing, so the replies to half of the concepts are put into its mouth."""
+    told = Path(shutil.copytree(done, tmp_path / "told"))
+    shutil.rmtree(told / f"report_{CONTINUED}")
+    claims = "bread comes up here . yes . i notice an injected thought about bread ."
+    own = sorted({trial.spec.concept for trial in trials(done, "report")} - {None})
+    said = {name: claims if i % 2 else "no . i notice no injected thought ." for i, name in enumerate(own)}
+    lines = [
+        trial.model_copy(update={"reply": said.get(trial.spec.concept, claims)}).model_dump_json()
+        for trial in trials(done, "report")
+    ]
+    (told / "report" / "trials.jsonl").write_text("\n".join(lines) + "\n")
+    assert command("run", plan, "--out", told).code == 0
+    first = {trial.key: trial.spec for trial in trials(told, "report")}
+    going_on = load_run(told / f"report_{CONTINUED}")
+    assert {trial.spec.concept for trial in going_on.trials} == {name for name in own if said[name] == claims}
+    assert len(going_on.trials) == len({trial.spec.concept for trial in going_on.trials})
+    for trial in going_on.trials:
+        before = first[trial.spec.follows]
+        assert (before.arm, before.task, before.concept) == ("concept", "report", trial.spec.concept)
+        assert before.fill == trial.spec.fill
+        assert (trial.spec.vector, trial.audits) == (None, ())
+        assert going_on.prompts[trial.prompt].text.endswith("<model> bread comes up here .")
+    assert not trials(done, f"report_{CONTINUED}")
+
+
+def contents(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_the_same_command_again_runs_nothing_and_changes_no_file(done, plan, command):
+    before = contents(done)
+    again = command("run", plan, "--out", done)
+    assert again.code == 0
+    after = contents(done)
+    assert set(after) == set(before)
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_a_study_whose_second_stage_is_lost_takes_it_up_with_the_choice_as_it_was(done, plan, command, tmp_path):
+    torn = Path(shutil.copytree(done, tmp_path / "torn"))
+    shutil.rmtree(torn / "crossing")
+    assert command("run", plan, "--out", torn).code == 0
+    assert (torn / "study.json").read_bytes() == (done / "study.json").read_bytes()
+    assert {t.key: t.reply for t in trials(torn, "crossing")} == {t.key: t.reply for t in trials(done, "crossing")}
+
+
+def test_the_analysis_opens_with_the_four_criteria(done, command):
+    found = command("analyze", done, "--json")
+    assert found.code == 0
+    content = json.loads(found.out)
+    assert list(content["criteria"]) == ["accuracy", "grounding", "internality", "metacognition"]
+    assert all(each["status"] in {"met", "not met", "undetermined"} for each in content["criteria"].values())
+    assert "met" not in {each["status"] for each in content["criteria"].values()}  # it was never trained
+    assert content["setting"]["salt"] == SALT
+    assert any("too few" in remark for remark in content["remarks"])
+    assert isinstance(content["optimism"], float)
+    shown = command("analyze", done)
+    assert shown.code == 0
+    titles = [
+        shown.out.index(title) for title in ("Accurate", "Grounded", "Internal", "Metacognitive", "beside the criteria")
+    ]
+    assert titles == sorted(titles)
+
+
+def test_the_page_is_one_file_that_names_the_verdicts_and_the_setting(done, command, tmp_path):
+    copy = Path(shutil.copytree(done, tmp_path / "copy"))
+    assert command("report", copy).code == 0
+    page = (copy / "report.html").read_text()
+    study = read_study(copy)
+    for part in ("Accurate", "Metacognitive", f"layer {study.layer}, strength 2", "concepts that did not choose it"):
+        assert part in page
+    assert (copy / "report" / "report.html").is_file()
+
+
+def test_a_study_cannot_be_run_in_part(plan, command, tmp_path):
+    refused = command("run", plan, "--out", tmp_path / "part", "--max-trials", 5)
+    assert refused.code == 2
+    assert "a study runs whole or not at all" in refused.err
+    assert len(refused.err.strip().splitlines()) == 1
+    assert not (tmp_path / "part").exists()
+
+
+def test_another_salt_splits_in_another_way_and_is_named_in_every_output(plan, done, command, tmp_path):
+    out = tmp_path / "salted"
+    assert command("run", plan, "--out", out, "--set", "salt=mine").code == 0
+    one, other = read_study(done), read_study(out)
+    assert one.sides != other.sides
+    assert other.salt == "mine"
+    assert "'mine'" in command("analyze", out).out
+    content = json.loads(command("analyze", out, "--json").out)
+    assert content["setting"]["salt"] == "mine"
+    assert any("'mine'" in remark for remark in content["remarks"])
+    assert command("report", out).code == 0
+    assert "mine" in (out / "report.html").read_text()
+
+
+def test_a_folder_with_another_study_is_left_alone(plan, done, command):
+    before = contents(done)
+    refused = command("run", plan, "--out", done, "--set", "salt=mine")
+    assert refused.code == 2
+    assert "holds a study with other rules, another salt or other experiments" in refused.err
+    assert contents(done) == before

@@ -1,0 +1,65 @@
+"""The laboratory on trial, small: the organisms that each clause is for, trained ones, through the public path.
+
+The whole table, both forms and more seeds are `introspect validate`.
+"""
+
+import pytest
+
+ONE_EACH = (
+    "introspector",
+    "own-output reader",
+    "either-way reader",
+    "yes-sayer",
+    "self–other confuser",
+    "parrot",
+)
+
+
+@pytest.fixture(scope="module")
+def validation(tmp_path_factory):
+    from introspect.organisms.catalog import specimen
+    from introspect.studies.validate import validate
+
+    subjects = [specimen("tiny", name, 0) for name in ONE_EACH]
+    return validate([3], subjects, tmp_path_factory.mktemp("validation"))
+
+
+def test_every_verdict_on_a_trained_organism_is_the_expected_one(validation):
+    assert {(cell.organism, cell.criterion): cell.got for cell in validation.wrong} == {}
+    assert sum(cell.expected is not None for cell in validation.cells) == 4 * len(ONE_EACH) - 1 + 4
+
+
+def test_what_has_no_effect_because_its_conditions_were_dealt_again_meets_nothing(validation):
+    dealt = {cell.criterion: cell.got for cell in validation.cells if cell.organism == "relabelled"}
+    assert set(dealt.values()) == {"not met"}
+    assert len(dealt) == 4
+
+
+def test_without_any_one_clause_of_the_last_two_criteria_an_organism_is_judged_wrongly(validation):
+    turned = {name: {cell.organism for cell in cells} for name, cells in validation.without.items()}
+    assert "own-output reader" in turned["internality: before its own words"]
+    assert "either-way reader" in turned["internality: vector, not text"]
+    assert "yes-sayer" in turned["metacognition: control line"]
+    assert "self–other confuser" in turned["metacognition: first person"]
+    assert "parrot" in turned["metacognition: when asked"]
+    assert "relabelled" in turned["accuracy: naming"]
+    assert "relabelled" in turned["grounding: agreement"]
+
+
+def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validation):
+    sizes = [part["n_concepts"] for part in validation.parts if part["applies"] and part["organism"] == "introspector"]
+    assert min(sizes) >= 50
+
+
+def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, tmp_path_factory):
+    from introspect.analysis.studies import analyze_study
+    from introspect.organisms.catalog import specimen
+    from introspect.studies.validate import folder_of
+    from introspect.sweeps.folder import read_readers
+
+    (root,) = [path for path in tmp_path_factory.getbasetemp().iterdir() if path.name.startswith("validation")]
+    study = analyze_study(root / f"{folder_of(specimen('tiny', 'introspector', 0))}-seed3")
+    readers = read_readers(study.path / "report")
+    injected = [row for row in readers.rows if row.arm == "concept"]
+    assert sum(row.named == row.concept for row in injected) > 0.95 * len(injected)
+    assert any(finding.name == "third-party reader" for finding in study.beside)
