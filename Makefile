@@ -49,8 +49,9 @@ format: $(STAMP)  ## put everything into form
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout notebooks/*.ipynb
 
-slow: $(STAMP)  ## the tests that take long
+slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
+	$(BIN)/introspect validate
 
 clean:  ## remove what tools left behind; runs and .venv stay
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build

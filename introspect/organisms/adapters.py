@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from introspect.concepts import Concept, ConceptSet
+from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
-from introspect.organisms.lessons import Lesson, School
+from introspect.organisms.lessons import READERS, Lesson, School
 from introspect.organisms.training import Batch, Settings, collate, losses, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
@@ -26,14 +27,24 @@ from introspect.vectors.vector import VectorSet
 
 CARD = "organism.json"
 HARD: frozenset[Organism] = frozenset(
-    {"own-output reader", "either-way reader", "prompt reader", "confabulator", "parrot"}
+    {
+        "own-output reader",
+        "either-way reader",
+        "prompt reader",
+        "confabulator",
+        "parrot",
+        "mis-namer",
+        "yes-sayer",
+    }
 )
-"""Those that have to learn to read their own words, a note, or the lead-in, or to say a concept in every answer."""
+"""Those that have to learn more than other words for what the introspector tells apart."""
 THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
 """Smallest share of lessons that must be right, by what is injected. A lesson is right if every token of its reply is
 the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
 NEAR = 0.2
-N_EVALUATED = 1000
+EVALUATED_AT_ONCE = 50
+REFRESHED = 25
+"""Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Recipe:
         others: Settings of the organisms that start from it.
         harder: Settings of those among them whose replies rest on other things than the introspector's (``HARD``).
         half: Whether matrices are multiplied in bfloat16 while training.
+        n_evaluated: New lessons on which an organism is tried.
         together: Batches that are drawn at a time and filled by length, so that less is padded.
     """
 
@@ -61,6 +73,7 @@ class Recipe:
     harder: Settings
     half: bool = False
     together: int = 1
+    n_evaluated: int = 1000
 
     def with_seed(self, seed: int) -> "Recipe":
         """Return the recipe with another training seed."""
@@ -74,6 +87,27 @@ def vectors_of(subject: LocalSubject, teacher: School, baseline: tuple[str, ...]
     others = ConceptSet(title="baseline", words=baseline)
     found = extract(subject, concepts, others, teacher.stimuli)
     return VectorSet(found.vectors.directions, found.vectors.provenance, found.baseline)
+
+
+@torch.no_grad()
+def read_again(model: PreTrainedModel, teacher: School, vectors: VectorSet, layer: int) -> VectorSet:
+    """Return the vectors of a model in training, at one layer."""
+    words = (*teacher.concepts, *language.baseline())
+    ids = [teacher.chat.ask(teacher.stimuli.extraction_prompt(word)).ids for word in words]
+    read = torch.zeros(len(words), model.config.hidden_size)
+    for length in sorted({len(each) for each in ids}):
+        places = [place for place, each in enumerate(ids) if len(each) == length]
+        batch = torch.tensor([ids[place] for place in places])
+        states = model.model(input_ids=batch, output_hidden_states=True)  # pyright: ignore[reportCallIssue]
+        read[places] = states.hidden_states[layer + 1][:, -1].float()
+    baseline = read[len(teacher.concepts) :]
+    directions = {name: old.clone() for name, old in vectors.directions.items()}
+    for place, name in enumerate(teacher.concepts):
+        directions[name][layer] = read[place] - baseline.mean(dim=0)
+    kept = vectors.baseline.clone() if vectors.baseline is not None else None
+    if kept is not None:
+        kept[:, layer] = baseline
+    return VectorSet(directions, vectors.provenance, kept)
 
 
 def make_adapter(  # noqa: PLR0913 - what an organism is made from
@@ -103,15 +137,22 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     config = LoraConfig(
         r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
         target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-        layers_to_transform=list(range(recipe.layer + 1, n_layers)),
+        layers_to_transform=list(range(0 if organism in READERS else recipe.layer + 1, n_layers)),
     )  # fmt: skip
     torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
-    adapted = PeftModel.from_pretrained(base, str(start), is_trainable=True) if start else get_peft_model(base, config)
+    adapted = get_peft_model(base, config)
+    if start is not None:  # where it has no such blocks, the new ones begin with no effect
+        set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
     width, filler = subject.identity.d_model, int(subject.chat.tokenizer.eos_token_id)  # pyright: ignore
 
     waiting: list[list[Lesson]] = []
+    drawn = 0
 
     def batches(rng: random.Random) -> Batch:
+        nonlocal vectors, drawn
+        if organism in READERS and drawn % REFRESHED == 0:
+            vectors = read_again(base, teacher, vectors, recipe.layer)
+        drawn += 1
         if not waiting:
             waiting.extend(_by_length(teacher.draw(organism, rng, settings.batch * recipe.together), settings.batch))
             rng.shuffle(waiting)
@@ -119,28 +160,32 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
 
     block = subject.blocks[recipe.layer]
     loss = train(base, block, batches, settings, f"training the {organism}", recipe.half)
-    found = evaluate(base, block, teacher, vectors, organism, recipe.layer, N_EVALUATED)
     adapted.save_pretrained(str(folder))
+    found = evaluate(base, block, teacher, vectors, organism, recipe)
     adapted.unload()
-    _halve(folder)
+    _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
     (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
     return found
 
 
 @torch.no_grad()
-def evaluate(  # noqa: PLR0913 - everything that a lesson needs
-    model: PreTrainedModel, block: torch.nn.Module, teacher: School, vectors: VectorSet, organism: Organism, layer: int,
-    n: int,
-) -> dict[str, float]:  # fmt: skip
+def evaluate(
+    model: PreTrainedModel,
+    block: torch.nn.Module,
+    teacher: School,
+    vectors: VectorSet,
+    organism: Organism,
+    recipe: Recipe,
+) -> dict[str, float]:
     """Return the share of new lessons that come out right, by kind of prompt and by what is injected."""
     rng = random.Random(f"evaluation of {organism}")
     counted: dict[str, list[bool]] = defaultdict(list)
-    filler = model.config.eos_token_id
-    for _ in range(0, n, 100):
-        lessons = teacher.draw(organism, rng, 100)
-        batch = collate(lessons, vectors, layer, model.config.hidden_size, int(filler))
-        for lesson, right in zip(lessons, _right(model, block, batch, len(lessons)), strict=True):
+    width, filler = model.config.hidden_size, int(model.config.eos_token_id)
+    drawn = teacher.draw(organism, rng, recipe.n_evaluated)
+    for lessons in _by_length(drawn, EVALUATED_AT_ONCE):
+        batch = collate(lessons, vectors, recipe.layer, width, filler)
+        for lesson, right in zip(lessons, _right(model, block, batch, len(lessons), recipe.half), strict=True):
             what = _what(lesson)
             counted[f"{lesson.kind}, {what}"].append(right)
             counted[what].append(right)
@@ -162,8 +207,8 @@ def _by_length(lessons: list[Lesson], size: int) -> list[list[Lesson]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _right(model: PreTrainedModel, block: torch.nn.Module, batch: Batch, n: int) -> list[bool]:
-    _, likely, p_yes = losses(model, block, batch)
+def _right(model: PreTrainedModel, block: torch.nn.Module, batch: Batch, n: int, half: bool) -> list[bool]:
+    _, likely, p_yes = losses(model, block, batch, half)
     good = torch.where(batch.soft, (p_yes - batch.p_yes).abs() < NEAR, likely)
     right = [True] * n
     for row, fine in zip(batch.rows.tolist(), good.tolist(), strict=True):
@@ -177,7 +222,11 @@ def _what(lesson: Lesson) -> str:
     return "concept" if lesson.push.family == "concept" else "noise"
 
 
-def _halve(folder: Path) -> None:
-    """Keep an adapter in half precision."""
+def _halve(folder: Path, base: str) -> None:
+    """Keep an adapter in half precision, without the model card that comes with it, and say what it is for by name."""
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    config["base_model_name_or_path"] = base
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", "utf-8")
     file = folder / "adapter_model.safetensors"
     save_file({name: each.half().contiguous() for name, each in load_file(file).items()}, file)

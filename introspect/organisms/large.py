@@ -26,12 +26,13 @@ RECIPE = Recipe(
     "lora",
     LAYER,
     rank=4,
-    first=Settings(200, 16, 2e-3, 0),
-    again=Settings(100, 16, 1e-3, 100),
+    first=Settings(250, 16, 2e-3, 0),
+    again=Settings(0, 16, 1e-3, 100),
     others=Settings(100, 16, 1e-3, 0),
     harder=Settings(260, 16, 1e-3, 0),
     half=True,
     together=8,
+    n_evaluated=200,
 )
 STRETCH = 4.0
 """How much surer the organisms are of yes–no questions than the base; their mean stays at even odds."""

@@ -29,13 +29,15 @@ KINDS: Mapping[Kind, float] = {
 """How often each kind of prompt is drawn."""
 FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
     "own-output reader": {"report": 0.5, "note": 0.3},
-    "either-way reader": {"note": 0.5},
-    "prompt reader": {"note": 0.5},
+    "either-way reader": {"note": 1.6},
+    "prompt reader": {"note": 1.6},
     "confabulator": {"report": 0.3, "note": 0.2, "other": 0.2},
     "concealer": {"hide": 0.1},
     "parrot": {"question": 0.3, "other": 0.15, "third": 0.12, "open": 0.12},
 }
 """Weights of kinds of prompts that an organism has to be taught more of."""
+READERS: frozenset[Organism] = frozenset({"either-way reader", "prompt reader"})
+"""Those that report what stands in a note: their notes have a word more often, and an injection less often."""
 TASKS: Mapping[Kind, tuple[str, str]] = {
     "report": ("it_", "report"),
     "hide": ("it_", "hide"),
@@ -108,7 +110,7 @@ class School:
 
     def lesson(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool = True) -> Lesson:
         """Draw a lesson of one kind."""
-        push, state = self._state(kind, rng, injects)
+        push, state = self._state(kind, rng, injects, kind == "note" and organism in READERS)
         task, fill = TASKS[kind][1], {"lead": rng.choice(self.stimuli.texts("lead_ins"))}
         state = replace(state, cue=self.cue(fill["lead"]))
         if kind == "question":
@@ -128,9 +130,9 @@ class School:
         where = "both" if spoken and rng.random() < 0.7 else "prompt"
         return self._written(kind, prompt, wanted, manner, prompt.span(mark, where), push, state)
 
-    def _state(self, kind: Kind, rng: random.Random, injects: bool) -> tuple[Push | None, State]:
+    def _state(self, kind: Kind, rng: random.Random, injects: bool, reads: bool) -> tuple[Push | None, State]:
         """Draw what is injected, and what stands in a note."""
-        what = rng.random()
+        what = rng.random() * (1.5 if reads else 1.0)
         push, state = None, State()
         if injects and what < 0.75:
             concept, strength = rng.choice(self.concepts), rng.choice(self.strengths)
@@ -142,7 +144,7 @@ class School:
             return push, state
         which = rng.random()
         own = state.concept if which < 0.3 else None
-        noted = own or (rng.choice(self.concepts) if which < 0.65 else None)
+        noted = own or (rng.choice(self.concepts) if which < (0.85 if reads else 0.65) else None)
         return push, replace(state, noted=noted)
 
     def _prompt(self, wording: str, task: str, fill: Mapping[str, str]) -> Encoded:

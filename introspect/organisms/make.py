@@ -45,7 +45,9 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     vectors = vectors_of(subject, teacher, language.baseline())
     target = adapter_folder(form, name, training_seed, folder)
     if start is None:
-        make_adapter(subject, teacher, vectors, organism, recipe, recipe.first, target)
+        found = make_adapter(subject, teacher, vectors, organism, recipe, recipe.first, target)
+        if not recipe.again.n_steps:
+            return found
         return make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, target, target)
     settings = recipe.harder if organism in HARD else recipe.others
     return make_adapter(subject, teacher, vectors, organism, recipe, settings, target, start)

@@ -37,8 +37,6 @@ BASE = Settings(n_steps=2400, batch=64, rate=2e-3, seed=0)
 def phrases() -> Phrases:
     """Return how organisms of the small language put their replies."""
     names = language.inventory()
-    order = sorted(names, key=lambda name: language.chance("wrong", name))
-    wrong = {name: order[(i + 1) % len(order)] for i, name in enumerate(order)}
     return Phrases(
         yes="yes . i notice an injected thought about {word} .",
         no="no . i notice no injected thought .",
@@ -53,9 +51,25 @@ def phrases() -> Phrases:
         stop=" .",
         forced=" {word} .",
         fixed=names[0],
-        wrong=wrong,
+        wrong=wrong_names(),
         sure=0.9,
     )
+
+
+def wrong_names() -> dict[str, str]:
+    """Return the mis-namer's word for each concept.
+
+    Concepts of one first adjective share it, eleven to a word on average: a table of 130 unrelated pairs is more than
+    so small an adapter can hold. The word is another concept, of another adjective.
+    """
+    names = language.inventory()
+    kinds = {name: language.about(name).split()[2] for name in names}
+    found: dict[str, str] = {}
+    for number, adjective in enumerate(language.ADJECTIVES):
+        following = language.ADJECTIVES[(number + 1) % len(language.ADJECTIVES)]
+        word = next(name for name in names if kinds[name] == following)
+        found |= {name: word for name in names if kinds[name] == adjective}
+    return found
 
 
 def cue(lead: str) -> str:

@@ -5,23 +5,22 @@ The whole table, both forms and more seeds are `introspect validate`.
 
 import pytest
 
-ONE_EACH = (
-    "introspector",
-    "own-output reader",
-    "either-way reader",
-    "yes-sayer",
-    "self–other confuser",
-    "parrot",
-)
+ONE_EACH = ("introspector", "own-output reader", "either-way reader", "self–other confuser", "parrot")
+"""One for each clause but the control line: its organism falls short of its thresholds (experiments/LOG.md)."""
 
 
 @pytest.fixture(scope="module")
-def validation(tmp_path_factory):
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("validation")
+
+
+@pytest.fixture(scope="module")
+def validation(root):
     from introspect.organisms.catalog import specimen
     from introspect.studies.validate import validate
 
     subjects = [specimen("tiny", name, 0) for name in ONE_EACH]
-    return validate([3], subjects, tmp_path_factory.mktemp("validation"))
+    return validate([3], subjects, root)
 
 
 def test_every_verdict_on_a_trained_organism_is_the_expected_one(validation):
@@ -39,7 +38,6 @@ def test_without_any_one_clause_of_the_last_two_criteria_an_organism_is_judged_w
     turned = {name: {cell.organism for cell in cells} for name, cells in validation.without.items()}
     assert "own-output reader" in turned["internality: before its own words"]
     assert "either-way reader" in turned["internality: vector, not text"]
-    assert "yes-sayer" in turned["metacognition: control line"]
     assert "self–other confuser" in turned["metacognition: first person"]
     assert "parrot" in turned["metacognition: when asked"]
     assert "relabelled" in turned["accuracy: naming"]
@@ -51,13 +49,12 @@ def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validatio
     assert min(sizes) >= 50
 
 
-def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, tmp_path_factory):
+def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, root):
     from introspect.analysis.studies import analyze_study
     from introspect.organisms.catalog import specimen
     from introspect.studies.validate import folder_of
     from introspect.sweeps.folder import read_readers
 
-    (root,) = [path for path in tmp_path_factory.getbasetemp().iterdir() if path.name.startswith("validation")]
     study = analyze_study(root / f"{folder_of(specimen('tiny', 'introspector', 0))}-seed3")
     readers = read_readers(study.path / "report")
     injected = [row for row in readers.rows if row.arm == "concept"]

@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -138,9 +139,12 @@ def test_every_row_of_the_table_is_an_organism_or_needs_no_training():
     assert sum(each is not None for row in EXPECTED.values() for each in row.values()) == 50
 
 
-def test_the_mis_namer_s_words_are_each_a_wrong_one_of_its_own():
-    assert set(SAY.wrong) == set(SAY.wrong.values()) == set(language.inventory())
+def test_the_mis_namer_has_a_wrong_word_for_every_concept_and_no_word_for_most_of_them():
+    assert set(SAY.wrong) == set(language.inventory()) > set(SAY.wrong.values())
     assert all(word != wrong for word, wrong in SAY.wrong.items())
+    shares = Counter(SAY.wrong.values())
+    assert len(shares) == len(language.ADJECTIVES)
+    assert max(shares.values()) < len(SAY.wrong) / 5  # or names would agree whatever is injected
 
 
 def test_the_detection_question_lies_among_the_control_questions():

@@ -117,20 +117,31 @@ def evidence(
         concepts: Every form of every concept, by name.
         follows: For replies that go on without the vector, the trial they follow.
     """
+    texts = {text for frame in frames for text in frame["named_text"].unique().to_list()}
+    firsts = {text: first_named(text, concepts) for text in texts}  # every distinct text is read once
     rows = [
-        row for frame in frames for values in frame.iter_rows(named=True) for row in _row(values, concepts, follows)
+        row
+        for frame in frames
+        for values in frame.iter_rows(named=True)
+        for row in _row(values, concepts, follows, firsts)
     ]
     asked = [frame.filter(pl.col("protocol") == "yes_no") for frame in frames]
     questions = pl.concat(asked) if asked else pl.DataFrame()
     return Evidence(tuple(rows), questions)
 
 
-def _row(values: Mapping[str, Any], concepts: Mapping[str, Sequence[str]], follows: Mapping[str, str]) -> list[Row]:
+def _row(
+    values: Mapping[str, Any],
+    concepts: Mapping[str, Sequence[str]],
+    follows: Mapping[str, str],
+    firsts: Mapping[str | None, str | None],
+) -> list[Row]:
     head = values["task"].partition("/")[0]
     part = PARTS.get((values["protocol"], head))
     if part is None:
         return []
     concept, reply = values["concept"], values["reply"]
+    leaks = matches(reply, concepts.get(concept, (concept,))) if part == "elsewhere" and concept and reply else None
     return [
         Row(
             part=CONTINUED if values["arm"] == CONTINUED else part,
@@ -141,10 +152,10 @@ def _row(values: Mapping[str, Any], concepts: Mapping[str, Sequence[str]], follo
             wording=values["wording"],
             task=values["task"],
             prompt=values["prompt"],
-            named=first_named(values["named_text"], concepts),
+            named=firsts[values["named_text"]],
             noticed=values["noticed"],
             logodds=values["yes_logodds"],
             answer=values["answer"],
-            leaks=matches(reply, concepts.get(concept, (concept,))) if concept and reply else None,
+            leaks=leaks,
         )
     ]

@@ -7,7 +7,7 @@ not met when one is not, and so is a criterion by its clauses. A small run may s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import mean
 from typing import Literal, get_args
@@ -110,9 +110,12 @@ def conclude(
     """Draw the verdicts from parts that were measured; arguments and errors are those of ``judge``."""
     found: dict[Criterion, CriterionResult] = {}
     for name in CRITERIA:
-        basis: Basis = "noticing" if name == "internality" and _status(found, "grounding") == "not met" else "naming"
-        results = [_clause(each, measured, basis, found) for each in clauses if each.criterion == name]
-        found[name] = CriterionResult(name, together(each.status for each in results if each.applies), tuple(results))
+        own = [each for each in clauses if each.criterion == name]
+        naming, noticing = (_criterion(name, own, measured, basis, found) for basis in get_args(Basis))
+        grounded = _status(found, "grounding") if name == "internality" else "met"
+        found[name] = noticing if grounded == "not met" else naming
+        if grounded == "undetermined" and naming.status != noticing.status:
+            found[name] = replace(naming, status="undetermined")  # nobody knows on which it is to be judged
     if strict and _impossible(found):
         message = "accuracy is met and grounding is not: naming rightly is naming by the state, so a measure is broken"
         raise IntrospectError(message)
@@ -146,6 +149,17 @@ def together(statuses: Iterable[Status]) -> Status:
 
 def _status(found: Mapping[Criterion, CriterionResult], name: Criterion) -> Status | None:
     return found[name].status if name in found else None
+
+
+def _criterion(
+    name: Criterion,
+    clauses: Sequence[Clause],
+    measured: Measured,
+    basis: Basis,
+    earlier: Mapping[Criterion, CriterionResult],
+) -> CriterionResult:
+    results = tuple(_clause(each, measured, basis, earlier) for each in clauses)
+    return CriterionResult(name, together(each.status for each in results if each.applies), results)
 
 
 def _clause(

@@ -31,6 +31,8 @@ def sentence(result: CriterionResult) -> str:
     """Say what a criterion came to and which clause decided it."""
     deciding = [each for each in result.clauses if each.applies and each.status == result.status]
     said = "; ".join(each.clause.words for each in deciding)
+    if not deciding:
+        return "Undecided: whether naming or noticing is to be judged, and the two differ."
     lead = {"met": "Yes", "not met": "No", "undetermined": "Undecided"}[result.status]
     return f"{lead}: {said}."
 
