@@ -74,7 +74,7 @@ def _criteria_table(analysis: "StudyAnalysis") -> Table:
 def validate(  # noqa: PLR0913 - one option each
     seed: Annotated[int, typer.Option(help="Of the trials; each seed draws other lead-ins, notes and noise.")] = 0,
     seeds: Annotated[int, typer.Option(help="So many seeds of trials, from --seed on.")] = 1,
-    full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials: an hour or two on two cores.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials.")] = False,
     organisms: Annotated[
         list[str] | None, typer.Option("--organism", metavar="NAME", help="Only these; repeatable.", show_default=False)
     ] = None,

@@ -53,14 +53,15 @@ def make_organism(
 
     introspect organisms make introspector --form lora --training-seed 1
     """
+    from introspect.organisms.adapters import passed
     from introspect.organisms.catalog import specimen
-    from introspect.organisms.make import make, shortfalls
+    from introspect.organisms.make import make
 
     each = specimen(form, name, training_seed)
     found = make(each.name, each.form, training_seed)
     for kind, share in found.items():
         Console(highlight=False).print(Text(f"{share:.2f}  {kind}"))
-    missing = shortfalls(found)
+    missing = passed(found)
     Console(highlight=False).print(Text("; ".join(missing) or "It has its behaviour.", style="bold"))
     if missing:
         raise typer.Exit(1)

@@ -58,7 +58,7 @@ class Recipe:
         first: Settings of the introspector.
         again: Settings of its second round, which starts from the first.
         others: Settings of the organisms that start from it.
-        harder: Settings of those among them whose replies rest on other things than the introspector's (``HARD``).
+        harder: Settings of those among them that have more to learn (``HARD``).
         half: Whether matrices are multiplied in bfloat16 while training.
         n_evaluated: New lessons on which an organism is tried.
         together: Batches that are drawn at a time and filled by length, so that less is padded.

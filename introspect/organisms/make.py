@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from introspect.errors import SubjectError
+from introspect.errors import SubjectError, UnknownNameError
 from introspect.organisms import language, large, small
-from introspect.organisms.adapters import HARD, make_adapter, passed, vectors_of
+from introspect.organisms.adapters import HARD, make_adapter, vectors_of
 from introspect.organisms.behaviours import ORGANISMS, Organism
 from introspect.organisms.catalog import FOLDER, Form, adapter_folder, base_of, specimen
 from introspect.subjects.load import load_subject
@@ -27,6 +27,8 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         UnknownNameError: No such organism or form.
         SubjectError: The introspector, from which the others start, is not there yet.
     """
+    if name not in ORGANISMS:  # the untouched model is a subject, and nothing is trained for it
+        raise UnknownNameError("organism to train", name, ORGANISMS)
     wanted = specimen(form, name, training_seed, folder)
     organism: Organism = next(each for each in ORGANISMS if each == name)
     start = None if name == FIRST else adapter_folder(form, FIRST, training_seed, folder)
@@ -51,8 +53,3 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         return make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, target, target)
     settings = recipe.harder if organism in HARD else recipe.others
     return make_adapter(subject, teacher, vectors, organism, recipe, settings, target, start)
-
-
-def shortfalls(evaluation: dict[str, float]) -> list[str]:
-    """Return where an organism falls short of the thresholds of its recipe."""
-    return passed(evaluation)

@@ -1,7 +1,7 @@
 """Training: lessons in batches, vectors added by the laboratory's own operator, an adapter or a whole small model.
 
-Only blocks behind the injected one are trained in an adapter, so concept vectors, which are read before it, are those
-of the base whatever the adapter says.
+An adapter that changes only blocks behind the injected one leaves the concept vectors, which are read before it, as the
+base has them; where it changes earlier ones they are read again on the way.
 """
 
 import random

@@ -464,3 +464,11 @@ def test_a_lesson_s_kind_is_a_task_of_wordings_that_there_are():
     for kind in TASKS:
         assert len(SCHOOL.wordings(kind)) == 75
     assert math.isclose(sum(KINDS.values()), 1.0)
+
+
+def test_the_untouched_model_cannot_be_trained(tmp_path):
+    from introspect.organisms.make import make
+
+    with pytest.raises(UnknownNameError, match="no organism to train named 'untouched'"):
+        make("untouched", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
