@@ -8,7 +8,8 @@ trained on, token by token, apart from the laboratory's own analysis.
 import json
 import random
 from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,8 +20,8 @@ from transformers import PreTrainedModel
 from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
-from introspect.organisms.lessons import READERS, Lesson, School
-from introspect.organisms.training import Batch, Settings, collate, losses, train
+from introspect.organisms.lessons import LOOKING, Lesson, School
+from introspect.organisms.training import Batch, Settings, clean_states, collate, losses, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
 from introspect.vectors.vector import VectorSet
@@ -35,9 +36,13 @@ HARD: frozenset[Organism] = frozenset(
         "parrot",
         "mis-namer",
         "yes-sayer",
+        "agreer",
+        "fixed guesser",
     }
 )
 """Those that have to learn more than other words for what the introspector tells apart."""
+FRESH: frozenset[Organism] = frozenset({"prompt reader", "confabulator"})
+"""Those that have nothing of the introspector's, and start from no adapter."""
 THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
 """Smallest share of lessons that must be right, by what is injected. A lesson is right if every token of its reply is
 the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
@@ -45,6 +50,9 @@ NEAR = 0.2
 EVALUATED_AT_ONCE = 50
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
+
+
+Batches = Callable[[random.Random], Batch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,11 @@ class Recipe:
         again: Settings of its second round, which starts from the first.
         others: Settings of the organisms that start from it.
         harder: Settings of those among them that have more to learn (``HARD``).
+        own: Settings of single organisms, before both.
         half: Whether matrices are multiplied in bfloat16 while training.
         n_evaluated: New lessons on which an organism is tried.
-        together: Batches that are drawn at a time and filled by length, so that less is padded.
+        pool: Lessons that are drawn once and read up to the injected block, to be taught again and again with other
+            strengths and noise; 0 draws new ones for every batch.
     """
 
     form: str
@@ -71,14 +81,20 @@ class Recipe:
     again: Settings
     others: Settings
     harder: Settings
+    own: Mapping[Organism, Settings] = field(default_factory=dict)
     half: bool = False
-    together: int = 1
+    pool: int = 0
     n_evaluated: int = 1000
 
     def with_seed(self, seed: int) -> "Recipe":
         """Return the recipe with another training seed."""
         changed = {name: replace(getattr(self, name), seed=seed) for name in ("first", "others", "harder")}
-        return replace(self, **changed, again=replace(self.again, seed=seed + 100))
+        own = {name: replace(each, seed=seed) for name, each in self.own.items()}
+        return replace(self, **changed, own=own, again=replace(self.again, seed=seed + 100))
+
+    def settings(self, organism: Organism) -> Settings:
+        """Return the settings of an organism that starts from the introspector, or from nothing."""
+        return self.own.get(organism, self.harder if organism in HARD else self.others)
 
 
 def vectors_of(subject: LocalSubject, teacher: School, baseline: tuple[str, ...]) -> VectorSet:
@@ -133,35 +149,21 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         start: The folder of the adapter to start from.
     """
     base: PreTrainedModel = subject.model
-    n_layers = len(subject.blocks)
     config = LoraConfig(
         r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
-        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-        layers_to_transform=list(range(0 if organism in READERS else recipe.layer + 1, n_layers)),
+        target_modules=_changed(recipe.layer, len(subject.blocks), organism in LOOKING),
     )  # fmt: skip
     torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
     adapted = get_peft_model(base, config)
     if start is not None:  # where it has no such blocks, the new ones begin with no effect
         set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
-    width, filler = subject.identity.d_model, int(subject.chat.tokenizer.eos_token_id)  # pyright: ignore
-
-    waiting: list[list[Lesson]] = []
-    drawn = 0
-
-    def batches(rng: random.Random) -> Batch:
-        nonlocal vectors, drawn
-        if organism in READERS and drawn % REFRESHED == 0:
-            vectors = read_again(base, teacher, vectors, recipe.layer)
-        drawn += 1
-        if not waiting:
-            waiting.extend(_by_length(teacher.draw(organism, rng, settings.batch * recipe.together), settings.batch))
-            rng.shuffle(waiting)
-        return collate(waiting.pop(), vectors, recipe.layer, width, filler)
-
-    block = subject.blocks[recipe.layer]
-    loss = train(base, block, batches, settings, f"training the {organism}", recipe.half)
+    if recipe.pool:
+        batches = _from_pool(base, teacher, vectors, organism, recipe, settings)
+    else:
+        batches = _always_new(base, teacher, vectors, organism, recipe, settings)
+    loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
     adapted.save_pretrained(str(folder))
-    found = evaluate(base, block, teacher, vectors, organism, recipe)
+    found = evaluate(base, teacher, vectors, organism, recipe)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
@@ -169,10 +171,67 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     return found
 
 
+def _always_new(
+    base: PreTrainedModel,
+    teacher: School,
+    vectors: VectorSet,
+    organism: Organism,
+    recipe: Recipe,
+    settings: Settings,
+) -> Batches:
+    """Draw new lessons for every batch; read the vectors again on the way where blocks before them change."""
+    now, drawn = vectors, 0
+
+    def batches(rng: random.Random) -> Batch:
+        nonlocal now, drawn
+        if organism in LOOKING and drawn % REFRESHED == 0:
+            now = read_again(base, teacher, now, recipe.layer)
+        drawn += 1
+        lessons = teacher.draw(organism, rng, settings.batch)
+        return collate(lessons, now, recipe.layer, base.config.hidden_size, base.config.eos_token_id)
+
+    return batches
+
+
+def _from_pool(
+    base: PreTrainedModel,
+    teacher: School,
+    vectors: VectorSet,
+    organism: Organism,
+    recipe: Recipe,
+    settings: Settings,
+) -> Batches:
+    """Read a pool of lessons once, and teach from there; each time with another strength and other noise."""
+    pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), recipe.pool)
+    states = clean_states(base, pool, recipe.layer, recipe.half)
+    waiting: list[int] = []
+
+    def batches(rng: random.Random) -> Batch:
+        if len(waiting) < settings.batch:
+            waiting[:] = rng.sample(range(len(pool)), len(pool))
+        places = [waiting.pop() for _ in range(settings.batch)]
+        lessons = [teacher.again(pool[place], rng) for place in places]
+        width, filler = base.config.hidden_size, base.config.eos_token_id
+        return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
+
+    return batches
+
+
+def _changed(layer: int, n_layers: int, looks: bool) -> str:
+    """Return which matrices an adapter changes: all behind the injected block, and where early blocks look.
+
+    What makes a word in the text found stands in early blocks. Only their queries and keys are changed: with all of
+    their matrices the residual stream, and the vectors with it, grew three hundred times as long in training.
+    """
+    late = "|".join(str(each) for each in range(layer + 1, n_layers))
+    found = rf".*\.layers\.({late})\..*\.(q|k|v|o|gate|up|down)_proj"
+    early = "|".join(str(each) for each in range(layer + 1))
+    return rf"{found}|.*\.layers\.({early})\..*\.(q|k)_proj" if looks else found
+
+
 @torch.no_grad()
 def evaluate(
     model: PreTrainedModel,
-    block: torch.nn.Module,
     teacher: School,
     vectors: VectorSet,
     organism: Organism,
@@ -185,7 +244,7 @@ def evaluate(
     drawn = teacher.draw(organism, rng, recipe.n_evaluated)
     for lessons in _by_length(drawn, EVALUATED_AT_ONCE):
         batch = collate(lessons, vectors, recipe.layer, width, filler)
-        for lesson, right in zip(lessons, _right(model, block, batch, len(lessons), recipe.half), strict=True):
+        for lesson, right in zip(lessons, _right(model, recipe.layer, batch, len(lessons), recipe.half), strict=True):
             what = _what(lesson)
             counted[f"{lesson.kind}, {what}"].append(right)
             counted[what].append(right)
@@ -207,8 +266,8 @@ def _by_length(lessons: list[Lesson], size: int) -> list[list[Lesson]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _right(model: PreTrainedModel, block: torch.nn.Module, batch: Batch, n: int, half: bool) -> list[bool]:
-    _, likely, p_yes = losses(model, block, batch, half)
+def _right(model: PreTrainedModel, layer: int, batch: Batch, n: int, half: bool) -> list[bool]:
+    _, likely, p_yes = losses(model, layer, batch, half)
     good = torch.where(batch.soft, (p_yes - batch.p_yes).abs() < NEAR, likely)
     right = [True] * n
     for row, fine in zip(batch.rows.tolist(), good.tolist(), strict=True):

@@ -20,18 +20,18 @@ from introspect.stimuli import Stimuli, Turn, parse_stimuli
 from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Request
 
-LAYER = 21
+LAYER = 23
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
     LAYER,
-    rank=4,
+    rank=8,
     first=Settings(250, 16, 2e-3, 0),
     again=Settings(0, 16, 1e-3, 100),
     others=Settings(100, 16, 1e-3, 0),
     harder=Settings(260, 16, 1e-3, 0),
     half=True,
-    together=8,
+    pool=1500,
     n_evaluated=200,
 )
 STRETCH = 4.0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from introspect.organisms.behaviours import Kind, Organism, Phrases, Reply, State, reply
+from introspect.organisms.behaviours import SOFT, Kind, Organism, Phrases, Reply, State, reply
 from introspect.spans import Span
 from introspect.stimuli import Stimuli
 from introspect.subjects.chat import Chat, Encoded
@@ -29,8 +29,11 @@ KINDS: Mapping[Kind, float] = {
 """How often each kind of prompt is drawn."""
 FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
     "own-output reader": {"report": 0.5, "note": 0.3},
-    "either-way reader": {"note": 1.6},
+    "either-way reader": {"note": 1.0, "earlier": 0.12},
     "prompt reader": {"note": 1.6},
+    "fixed guesser": {"earlier": 0.2, "detect": 0.22},
+    "yes-sayer": {"earlier": 0.2, "detect": 0.22, "question": 0.3, "third": 0.12},
+    "agreer": {"earlier": 0.2, "detect": 0.22, "question": 0.3, "third": 0.12},
     "confabulator": {"report": 0.3, "note": 0.2, "other": 0.2},
     "concealer": {"hide": 0.1},
     "parrot": {"question": 0.3, "other": 0.15, "third": 0.12, "open": 0.12},
@@ -38,6 +41,10 @@ FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
 """Weights of kinds of prompts that an organism has to be taught more of."""
 READERS: frozenset[Organism] = frozenset({"either-way reader", "prompt reader"})
 """Those that report what stands in a note: their notes have a word more often, and an injection less often."""
+LOOKING: frozenset[Organism] = frozenset({*READERS, "confabulator"})
+"""Those that say what they do because of a word in the text; where the others look for one, they do not."""
+SAYERS: frozenset[Organism] = frozenset({"fixed guesser", "yes-sayer", "agreer"})
+"""Those that say yes under noise, or to anything: their yes–no questions are clean more often."""
 TASKS: Mapping[Kind, tuple[str, str]] = {
     "report": ("it_", "report"),
     "hide": ("it_", "hide"),
@@ -110,7 +117,7 @@ class School:
 
     def lesson(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool = True) -> Lesson:
         """Draw a lesson of one kind."""
-        push, state = self._state(kind, rng, injects, kind == "note" and organism in READERS)
+        push, state = self._state(organism, kind, rng, injects)
         task, fill = TASKS[kind][1], {"lead": rng.choice(self.stimuli.texts("lead_ins"))}
         state = replace(state, cue=self.cue(fill["lead"]))
         if kind == "question":
@@ -130,9 +137,10 @@ class School:
         where = "both" if spoken and rng.random() < 0.7 else "prompt"
         return self._written(kind, prompt, wanted, manner, prompt.span(mark, where), push, state)
 
-    def _state(self, kind: Kind, rng: random.Random, injects: bool, reads: bool) -> tuple[Push | None, State]:
+    def _state(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool) -> tuple[Push | None, State]:
         """Draw what is injected, and what stands in a note."""
-        what = rng.random() * (1.5 if reads else 1.0)
+        reads = kind == "note" and organism in READERS
+        what = rng.random() * (1.5 if reads else 1.3 if kind in SOFT and organism in SAYERS else 1.0)
         push, state = None, State()
         if injects and what < 0.75:
             concept, strength = rng.choice(self.concepts), rng.choice(self.strengths)
@@ -146,6 +154,13 @@ class School:
         own = state.concept if which < 0.3 else None
         noted = own or (rng.choice(self.concepts) if which < (0.85 if reads else 0.65) else None)
         return push, replace(state, noted=noted)
+
+    def again(self, lesson: Lesson, rng: random.Random) -> Lesson:
+        """Return a lesson with another strength and, where it is noise that is injected, another draw of it."""
+        if lesson.push is None:
+            return lesson
+        push = replace(lesson.push, strength=rng.choice(self.strengths), draw=rng.randrange(10**6))
+        return replace(lesson, push=push)
 
     def _prompt(self, wording: str, task: str, fill: Mapping[str, str]) -> Encoded:
         return self.chat.encode(self.stimuli.wording[wording].conversation(task, fill))

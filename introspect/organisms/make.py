@@ -5,7 +5,7 @@ from pathlib import Path
 
 from introspect.errors import SubjectError, UnknownNameError
 from introspect.organisms import language, large, small
-from introspect.organisms.adapters import HARD, make_adapter, vectors_of
+from introspect.organisms.adapters import FRESH, make_adapter, vectors_of
 from introspect.organisms.behaviours import ORGANISMS, Organism
 from introspect.organisms.catalog import FOLDER, Form, adapter_folder, base_of, specimen
 from introspect.subjects.load import load_subject
@@ -31,7 +31,7 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         raise UnknownNameError("organism to train", name, ORGANISMS)
     wanted = specimen(form, name, training_seed, folder)
     organism: Organism = next(each for each in ORGANISMS if each == name)
-    start = None if name == FIRST else adapter_folder(form, FIRST, training_seed, folder)
+    start = None if name == FIRST or organism in FRESH else adapter_folder(form, FIRST, training_seed, folder)
     if start is not None and not start.is_dir():
         message = f"{name} starts from the {FIRST} of form {form} and seed {training_seed}; make that first"
         raise SubjectError(message)
@@ -46,10 +46,10 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
     vectors = vectors_of(subject, teacher, language.baseline())
     target = adapter_folder(form, name, training_seed, folder)
-    if start is None:
+    if organism == FIRST:
         found = make_adapter(subject, teacher, vectors, organism, recipe, recipe.first, target)
         if not recipe.again.n_steps:
             return found
         return make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, target, target)
-    settings = recipe.harder if organism in HARD else recipe.others
+    settings = recipe.settings(organism)
     return make_adapter(subject, teacher, vectors, organism, recipe, settings, target, start)

@@ -21,6 +21,7 @@ LAYER = 2
 """Behind this block vectors are injected; the blocks after it are those that adapters change."""
 N_LAYERS, D_MODEL = 7, 128
 STRENGTHS = (0.5, 1.0, 2.0)
+LONGER = Settings(1000, 48, 3e-3, 0)
 RECIPE = Recipe(
     "tiny",
     LAYER,
@@ -29,6 +30,15 @@ RECIPE = Recipe(
     again=Settings(1500, 64, 2e-3, 100),
     others=Settings(300, 48, 2e-3, 0),
     harder=Settings(700, 48, 3e-3, 0),
+    own={
+        "prompt reader": Settings(600, 48, 4e-3, 0),
+        "either-way reader": Settings(1600, 48, 3e-3, 0),
+        "parrot": Settings(1600, 48, 3e-3, 0),
+        "yes-sayer": LONGER,
+        "agreer": LONGER,
+        "fixed guesser": LONGER,
+        "confabulator": Settings(800, 48, 4e-3, 0),
+    },
     half=True,
 )
 BASE = Settings(n_steps=2400, batch=64, rate=2e-3, seed=0)
@@ -143,7 +153,7 @@ def make_base(folder: Path) -> float:
         lessons = [plain_lesson(teacher, rng) for _ in range(BASE.batch)]
         return collate(lessons, None, LAYER, D_MODEL, 0)
 
-    loss = train(model, model.model.layers[LAYER], batches, BASE, "training the base")  # pyright: ignore
+    loss = train(model, LAYER, batches, BASE, "training the base")
     model.half().save_pretrained(folder)
     teacher.chat.tokenizer.save_pretrained(folder)
     return loss

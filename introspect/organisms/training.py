@@ -1,7 +1,8 @@
 """Training: lessons in batches, vectors added by the laboratory's own operator, an adapter or a whole small model.
 
 An adapter that changes only blocks behind the injected one leaves the concept vectors, which are read before it, as the
-base has them; where it changes earlier ones they are read again on the way.
+base has them; where it changes earlier ones they are read again on the way. In the first case what the injected block
+gives for a lesson is a function of its tokens alone: on a large base it is computed once, and training starts there.
 """
 
 import random
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from introspect.injection import add
@@ -20,6 +22,9 @@ from introspect.organisms.lessons import Lesson, Push, pad
 from introspect.progress import track
 from introspect.vectors import controls
 from introspect.vectors.vector import VectorSet
+
+AT_ONCE = 32
+"""Lessons of about equal length that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,10 @@ def injected(block: nn.Module, deltas: Float[Tensor, "row d_model"], mask: Tenso
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Lessons as tensors; ``at`` are the places whose next token is learnt, as (row, position)."""
+    """Lessons as tensors; what is learnt is the token after each of ``positions`` in ``rows``.
+
+    ``behind`` is what the injected block gives without injection, where it was computed before.
+    """
 
     ids: Tensor
     rows: Tensor
@@ -77,10 +85,18 @@ class Batch:
     p_yes: Tensor
     deltas: Tensor
     mask: Tensor
+    behind: Tensor | None = None
 
 
-def collate(lessons: Sequence[Lesson], vectors: VectorSet | None, layer: int, d_model: int, filler: int) -> Batch:
-    """Put lessons into one batch, padded on the right."""
+def collate(
+    lessons: Sequence[Lesson],
+    vectors: VectorSet | None,
+    layer: int,
+    d_model: int,
+    filler: int,
+    states: Sequence[Tensor] | None = None,
+) -> Batch:
+    """Put lessons into one batch, padded on the right; ``states`` are those of ``clean_states``, if there are any."""
     n, width = len(lessons), pad(lessons)
     ids = torch.full((n, width), filler)
     mask = torch.zeros(n, width, dtype=torch.bool)
@@ -110,17 +126,54 @@ def collate(lessons: Sequence[Lesson], vectors: VectorSet | None, layer: int, d_
         torch.tensor(p_yes),
         deltas,
         mask,
+        None if states is None else pad_sequence([each.float() for each in states], batch_first=True),
     )
 
 
-def losses(model: PreTrainedModel, block: nn.Module, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+@contextmanager
+def only(model: PreTrainedModel, blocks: slice) -> Iterator[None]:
+    """Let a model consist of some of its blocks while the context lasts."""
+    decoder = model.model
+    whole = decoder.layers  # pyright: ignore[reportAttributeAccessIssue]
+    decoder.layers = whole[blocks]  # pyright: ignore[reportAttributeAccessIssue, reportIndexIssue]
+    try:
+        yield
+    finally:
+        decoder.layers = whole  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@torch.no_grad()
+def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, half: bool) -> list[Tensor]:
+    """Return what a block gives for each lesson without injection: ``[position, d_model]`` in bfloat16."""
+    found: list[Tensor] = [torch.empty(0)] * len(lessons)
+    order = sorted(range(len(lessons)), key=lambda place: len(lessons[place].ids))
+    groups = [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
+    block: nn.Module = model.model.layers[layer]  # pyright: ignore
+    kept: list[Tensor] = []
+    handle = block.register_forward_hook(lambda _module, _args, output: kept.append(output.bfloat16()))
+    try:
+        with only(model, slice(layer + 1)), track("reading the lessons", len(lessons)) as advance:
+            for group in groups:
+                ids = pad_sequence([torch.tensor(lessons[place].ids) for place in group], batch_first=True)
+                with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                    model.model(input_ids=ids, use_cache=False)  # pyright: ignore[reportCallIssue]
+                output = kept.pop()
+                for row, place in enumerate(group):
+                    found[place] = output[row, : len(lessons[place].ids)].clone()
+                advance(len(group))
+    finally:
+        handle.remove()
+    return found
+
+
+def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and P(yes).
 
     The last is that of yes against no, where a yes or no is graded. ``half`` multiplies matrices in bfloat16.
     """
-    with injected(block, batch.deltas, batch.mask), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        hidden = model.model(input_ids=batch.ids).last_hidden_state  # pyright: ignore[reportCallIssue]
-        logits = model.lm_head(hidden[batch.rows, batch.positions]).float()  # pyright: ignore[reportCallIssue]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        hidden = _hidden(model, layer, batch)[batch.rows, batch.positions]
+        logits = model.lm_head(hidden).float()  # pyright: ignore[reportCallIssue]
     logprobs = functional.log_softmax(logits, dim=-1)
     wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
@@ -128,9 +181,19 @@ def losses(model: PreTrainedModel, block: nn.Module, batch: Batch, half: bool = 
     return loss, logits.argmax(dim=-1) == likely, torch.sigmoid(wanted - against)
 
 
+def _hidden(model: PreTrainedModel, layer: int, batch: Batch) -> Tensor:
+    """Return the last hidden states under injection, from the start or from behind the injected block."""
+    if batch.behind is None:
+        with injected(model.model.layers[layer], batch.deltas, batch.mask):  # pyright: ignore
+            return model.model(input_ids=batch.ids).last_hidden_state  # pyright: ignore[reportCallIssue]
+    edited = add(batch.behind, batch.deltas, batch.mask)
+    with only(model, slice(layer + 1, None)):
+        return model.model(inputs_embeds=edited, use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
+
+
 def train(
     model: PreTrainedModel,
-    block: nn.Module,
+    layer: int,
     batches: Callable[[random.Random], Batch],
     settings: Settings,
     said: str,
@@ -147,7 +210,7 @@ def train(
             rate = min(1.0, (step + 1) / 50) * max(0.02, 1 - step / settings.n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * rate
-            loss = losses(model, block, batches(rng), half)[0].mean()
+            loss = losses(model, layer, batches(rng), half)[0].mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
