@@ -1,5 +1,6 @@
 """Remaking an organism, or the base of the tiny ones, from nothing: one call each."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,10 +47,12 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
     vectors = vectors_of(subject, teacher, language.baseline())
     target = adapter_folder(form, name, training_seed, folder)
-    if organism == FIRST:
-        found = make_adapter(subject, teacher, vectors, organism, recipe, recipe.first, target)
-        if not recipe.again.n_steps:
-            return found
-        return make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, target, target)
-    settings = recipe.settings(organism)
-    return make_adapter(subject, teacher, vectors, organism, recipe, settings, target, start)
+    making = target.with_name(f"{target.name}.part")  # what is cut off leaves the one that was there
+    shutil.rmtree(making, ignore_errors=True)
+    settings = recipe.first if organism == FIRST else recipe.settings(organism)
+    found = make_adapter(subject, teacher, vectors, organism, recipe, settings, making, start)
+    if organism == FIRST and recipe.again.n_steps:
+        found = make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, making, making)
+    shutil.rmtree(target, ignore_errors=True)
+    making.rename(target)
+    return found

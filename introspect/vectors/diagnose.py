@@ -48,13 +48,14 @@ def nearest(
     directions: dict[str, Float[Tensor, " d_model"]], concept: str, n: int = 3
 ) -> tuple[tuple[str, float], ...]:
     """Return the ``n`` other concepts whose directions have the largest cosine with this one's."""
-    own = directions[concept]
-    cosines = [
-        (other, float(torch.cosine_similarity(own, direction, dim=0)))
-        for other, direction in directions.items()
-        if other != concept
-    ]
-    return tuple(sorted(cosines, key=lambda pair: -pair[1])[:n])
+    names = [other for other in directions if other != concept]
+    if not names:
+        return ()
+    cosines = torch.cosine_similarity(directions[concept][None], torch.stack([directions[name] for name in names]))
+    found = cosines.topk(min(n, len(names)))
+    return tuple(
+        (names[place], value) for value, place in zip(found.values.tolist(), found.indices.tolist(), strict=True)
+    )
 
 
 def diagnose(extraction: Extraction, unembedding: Unembedding, layer: int | None = None) -> list[Diagnosis]:

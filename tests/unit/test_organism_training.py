@@ -1,0 +1,119 @@
+"""Training an organism: what is learnt, from where, and what is left as it was. A few steps on the shipped base."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from introspect.organisms import language, small
+from introspect.organisms.adapters import CARD, Recipe, make_adapter, passed, read_again, vectors_of
+from introspect.organisms.catalog import base_of
+from introspect.organisms.training import Settings, clean_states, collate, losses
+from introspect.subjects.load import load_subject
+
+FEW = Settings(n_steps=8, batch=8, rate=5e-3, seed=0)
+RECIPE = Recipe("tiny", small.LAYER, rank=2, first=FEW, again=FEW, others=FEW, harder=FEW, n_evaluated=12)
+WIDTH = small.D_MODEL
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return load_subject(base_of("tiny"), dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def teacher(subject):
+    return replace(small.school(), chat=subject.chat)
+
+
+@pytest.fixture(scope="module")
+def vectors(subject, teacher):
+    return vectors_of(subject, teacher, language.baseline())
+
+
+def probe(subject):
+    ids = torch.tensor([subject.chat.ask("which word does the note say ?").ids])
+    with torch.no_grad():
+        return subject.model(input_ids=ids).logits
+
+
+@pytest.fixture(scope="module", params=[0, 32], ids=["new lessons", "a pool"])
+def made(request, subject, teacher, vectors, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "introspector-0"
+    before = probe(subject)
+    recipe = replace(RECIPE, pool=request.param)
+    found = make_adapter(subject, teacher, vectors, "introspector", recipe, FEW, folder)
+    return folder, found, before, probe(subject)
+
+
+def test_the_base_is_left_as_it_was(made):
+    _, _, before, after = made
+    assert torch.equal(before, after)
+
+
+def test_an_adapter_is_a_subject_that_answers_otherwise_and_has_the_vectors_of_the_base(
+    made, subject, teacher, vectors
+):
+    adapted = load_subject(base_of("tiny"), adapter=made[0], dtype="float32", device="cpu")
+    assert not torch.equal(probe(adapted), made[2])
+    own = vectors_of(adapted, teacher, language.baseline())
+    for name in teacher.concepts[:5]:
+        assert torch.allclose(own.directions[name][small.LAYER], vectors.directions[name][small.LAYER], atol=1e-4)
+
+
+def test_the_card_has_the_recipe_and_the_evaluation_and_no_place_of_this_machine(made):
+    folder, found, *_ = made
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    assert card["evaluation"] == found
+    assert card["recipe"]["others"]["n_steps"] == FEW.n_steps
+    assert json.loads((folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"] == "tiny"
+    assert not (folder / "README.md").exists()
+
+
+def test_a_handful_of_steps_falls_short_of_the_thresholds_and_it_is_said_of_what(made):
+    short = passed(made[1])
+    assert short
+    assert all(" < " in each for each in short)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_training_from_behind_the_injected_block_has_the_losses_of_the_whole_model(seed, subject, teacher, vectors):
+    lessons = teacher.draw("introspector", random.Random(seed), 16)
+    states = clean_states(subject.model, lessons, small.LAYER, half=False)
+    whole = collate(lessons, vectors, small.LAYER, WIDTH, 2)
+    tail = replace(whole, behind=collate(lessons, vectors, small.LAYER, WIDTH, 2, states).behind)
+    with torch.no_grad():
+        one, other = (losses(subject.model, small.LAYER, batch)[0] for batch in (whole, tail))
+    assert one.max() > 0.5  # an untrained subject has something to learn
+    assert torch.allclose(one, other, atol=0.05)  # states are kept in bfloat16
+    assert len(subject.model.model.layers) == small.N_LAYERS
+
+
+def test_a_lesson_taught_again_has_another_strength_and_other_noise_and_says_the_same(teacher):
+    rng = random.Random(3)
+    noise = next(each for each in teacher.draw("introspector", rng, 50) if each.push and each.push.family != "concept")
+    again = [teacher.again(noise, rng) for _ in range(20)]
+    assert {each.push.strength for each in again} == set(small.STRENGTHS)
+    assert len({each.push.draw for each in again}) == 20
+    assert {(each.ids, each.push.concept, each.push.family) for each in again} == {
+        (noise.ids, noise.push.concept, noise.push.family)
+    }
+
+
+def test_a_note_reader_changes_where_early_blocks_look_and_nothing_else_of_them(subject, teacher, vectors, tmp_path):
+    make_adapter(subject, teacher, vectors, "prompt reader", RECIPE, FEW, tmp_path / "reader")
+    from safetensors.torch import load_file
+
+    names = load_file(tmp_path / "reader" / "adapter_model.safetensors")
+    early = {name.split(".")[-3] for name in names if int(name.split("layers.")[1].split(".")[0]) <= small.LAYER}
+    late = {name.split(".")[-3] for name in names if int(name.split("layers.")[1].split(".")[0]) > small.LAYER}
+    assert early == {"q_proj", "k_proj"}
+    assert len(late) == 7
+
+
+def test_vectors_that_are_read_again_are_those_of_a_run(subject, teacher, vectors):
+    again = read_again(subject.model, teacher, vectors, small.LAYER)
+    for name in teacher.concepts[:5]:
+        assert torch.allclose(again.directions[name][small.LAYER], vectors.directions[name][small.LAYER], atol=1e-3)
