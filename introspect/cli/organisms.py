@@ -21,8 +21,9 @@ def list_organisms() -> None:
 
     introspect organisms list
     """
-    from introspect.organisms.adapters import CARD, passed
+    from introspect.organisms.adapters import CARD
     from introspect.organisms.catalog import specimens
+    from introspect.organisms.evaluation import passed
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for head in ("organism", "form", "training seed", "concept", "noise", "no injection", "behaviour"):
@@ -34,7 +35,8 @@ def list_organisms() -> None:
             continue
         found = json.loads(card.read_text("utf-8"))["evaluation"]
         shares = [f"{found[name]:.2f}" for name in ("concept", "noise", "none")]
-        table.add_row(each.name, each.form, str(each.training_seed), *shares, "; ".join(passed(found)) or "as wanted")
+        short = "; ".join(passed(each.name, found)) or "as wanted"
+        table.add_row(each.name, each.form, str(each.training_seed), *shares, short)
     Console(highlight=False).print(table)
     Console(highlight=False).print(
         Text("Shares of new lessons whose whole reply comes out as taught, by what is injected.", style="dim")
@@ -53,15 +55,15 @@ def make_organism(
 
     introspect organisms make introspector --form lora --training-seed 1
     """
-    from introspect.organisms.adapters import passed
     from introspect.organisms.catalog import specimen
+    from introspect.organisms.evaluation import passed
     from introspect.organisms.make import make
 
     each = specimen(form, name, training_seed)
     found = make(each.name, each.form, training_seed)
     for kind, share in found.items():
         Console(highlight=False).print(Text(f"{share:.2f}  {kind}"))
-    missing = passed(found)
+    missing = passed(name, found)
     Console(highlight=False).print(Text("; ".join(missing) or "It has its behaviour.", style="bold"))
     if missing:
         raise typer.Exit(1)

@@ -1,13 +1,11 @@
 """Making an organism: an adapter on a frozen base, its training evaluation, and the card that goes with it.
 
 The introspector is trained first; every other organism starts from its adapter and learns other answers to the same
-prompts. What an organism must do is written here beforehand (``THRESHOLDS``), and is tried on lessons that were not
-trained on, token by token, apart from the laboratory's own analysis.
+prompts. Whether it then does what it must is tried in ``introspect/organisms/evaluation.py``.
 """
 
 import json
 import random
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,8 +18,9 @@ from transformers import PreTrainedModel
 from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
-from introspect.organisms.lessons import LOOKING, Lesson, School
-from introspect.organisms.training import Batch, Settings, clean_states, collate, losses, train
+from introspect.organisms.evaluation import evaluate
+from introspect.organisms.lessons import LOOKING, School
+from introspect.organisms.training import Batch, Settings, clean_states, collate, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
 from introspect.vectors.vector import VectorSet
@@ -43,11 +42,6 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader", "confabulator"})
 """Those that have nothing of the introspector's, and start from no adapter."""
-THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
-"""Smallest share of lessons that must be right, by what is injected. A lesson is right if every token of its reply is
-the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
-NEAR = 0.2
-EVALUATED_AT_ONCE = 50
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
@@ -163,7 +157,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
     loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
     adapted.save_pretrained(str(folder))
-    found = evaluate(base, teacher, vectors, organism, recipe)
+    found = evaluate(base, teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
@@ -227,58 +221,6 @@ def _changed(layer: int, n_layers: int, looks: bool) -> str:
     found = rf".*\.layers\.({late})\..*\.(q|k|v|o|gate|up|down)_proj"
     early = "|".join(str(each) for each in range(layer + 1))
     return rf"{found}|.*\.layers\.({early})\..*\.(q|k)_proj" if looks else found
-
-
-@torch.no_grad()
-def evaluate(
-    model: PreTrainedModel,
-    teacher: School,
-    vectors: VectorSet,
-    organism: Organism,
-    recipe: Recipe,
-) -> dict[str, float]:
-    """Return the share of new lessons that come out right, by kind of prompt and by what is injected."""
-    rng = random.Random(f"evaluation of {organism}")
-    counted: dict[str, list[bool]] = defaultdict(list)
-    width, filler = model.config.hidden_size, int(model.config.eos_token_id)
-    drawn = teacher.draw(organism, rng, recipe.n_evaluated)
-    for lessons in _by_length(drawn, EVALUATED_AT_ONCE):
-        batch = collate(lessons, vectors, recipe.layer, width, filler)
-        for lesson, right in zip(lessons, _right(model, recipe.layer, batch, len(lessons), recipe.half), strict=True):
-            what = _what(lesson)
-            counted[f"{lesson.kind}, {what}"].append(right)
-            counted[what].append(right)
-    return {name: round(sum(each) / len(each), 3) for name, each in sorted(counted.items())}
-
-
-def passed(evaluation: dict[str, float]) -> list[str]:
-    """Return what fell short of its threshold; empty where the organism has its behaviour."""
-    return [
-        f"{name}: {evaluation[name]:.2f} < {least:g}" for name, least in THRESHOLDS.items() if evaluation[name] < least
-    ]
-
-
-def _by_length(lessons: list[Lesson], size: int) -> list[list[Lesson]]:
-    """Cut lessons into batches of about equal lengths."""
-    if len(lessons) == size:
-        return [lessons]
-    ordered = sorted(lessons, key=lambda lesson: len(lesson.ids))
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
-
-
-def _right(model: PreTrainedModel, layer: int, batch: Batch, n: int, half: bool) -> list[bool]:
-    _, likely, p_yes = losses(model, layer, batch, half)
-    good = torch.where(batch.soft, (p_yes - batch.p_yes).abs() < NEAR, likely)
-    right = [True] * n
-    for row, fine in zip(batch.rows.tolist(), good.tolist(), strict=True):
-        right[row] = right[row] and fine
-    return right
-
-
-def _what(lesson: Lesson) -> str:
-    if lesson.push is None:
-        return "none"
-    return "concept" if lesson.push.family == "concept" else "noise"
 
 
 def _halve(folder: Path, base: str) -> None:

@@ -22,6 +22,7 @@ LAYER = 2
 N_LAYERS, D_MODEL = 7, 128
 STRENGTHS = (0.5, 1.0, 2.0)
 LONGER = Settings(1000, 48, 3e-3, 0)
+EVEN = replace(LONGER, n_steps=1400, even=0.1)
 RECIPE = Recipe(
     "tiny",
     LAYER,
@@ -31,11 +32,11 @@ RECIPE = Recipe(
     others=Settings(300, 48, 2e-3, 0),
     harder=Settings(700, 48, 3e-3, 0),
     own={
-        "prompt reader": Settings(600, 48, 4e-3, 0),
+        "prompt reader": Settings(900, 48, 4e-3, 0),
         "either-way reader": Settings(1600, 48, 3e-3, 0),
         "parrot": Settings(1600, 48, 3e-3, 0),
-        "yes-sayer": LONGER,
-        "agreer": LONGER,
+        "yes-sayer": EVEN,
+        "agreer": EVEN,
         "fixed guesser": LONGER,
         "confabulator": Settings(800, 48, 4e-3, 0),
     },

@@ -23,18 +23,25 @@ from introspect.progress import track
 from introspect.vectors import controls
 from introspect.vectors.vector import VectorSet
 
+LEAST = 0.01
+"""No probability of yes is taught as less than this, or as more than its complement, where log-odds are compared."""
 AT_ONCE = 32
 """Lessons of about equal length that are read together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How long and how fast: ``n_steps`` batches of ``batch`` lessons, the learning rate warmed up, then lowered."""
+    """How long and how fast: ``n_steps`` batches of ``batch`` lessons, the learning rate warmed up, then lowered.
+
+    ``even`` weighs the squared distance of yes–no log-odds from those taught. Cross-entropy alone hardly tells a
+    probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to.
+    """
 
     n_steps: int
     batch: int
     rate: float
     seed: int
+    even: float = 0.0
 
 
 def delta(push: Push, vectors: VectorSet, layer: int) -> Float[Tensor, " d_model"]:
@@ -167,9 +174,9 @@ def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, 
 
 
 def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and P(yes).
+    """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and log-odds.
 
-    The last is that of yes against no, where a yes or no is graded. ``half`` multiplies matrices in bfloat16.
+    The last are those of yes against no, where a yes or no is graded. ``half`` multiplies matrices in bfloat16.
     """
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         hidden = _hidden(model, layer, batch)[batch.rows, batch.positions]
@@ -178,7 +185,7 @@ def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False)
     wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
     likely = torch.where(batch.soft & (batch.p_yes < 0.5), batch.other, batch.targets)
-    return loss, logits.argmax(dim=-1) == likely, torch.sigmoid(wanted - against)
+    return loss, logits.argmax(dim=-1) == likely, wanted - against
 
 
 def _hidden(model: PreTrainedModel, layer: int, batch: Batch) -> Tensor:
@@ -210,7 +217,12 @@ def train(
             rate = min(1.0, (step + 1) / 50) * max(0.02, 1 - step / settings.n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * rate
-            loss = losses(model, layer, batches(rng), half)[0].mean()
+            batch = batches(rng)
+            each, _, log_odds = losses(model, layer, batch, half)
+            loss = each.mean()
+            if settings.even:
+                far = torch.where(batch.soft, log_odds - torch.logit(batch.p_yes, LEAST), 0.0)
+                loss = loss + settings.even * far.square().mean()
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)

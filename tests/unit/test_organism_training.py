@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from introspect.organisms import language, small
-from introspect.organisms.adapters import CARD, Recipe, make_adapter, passed, read_again, vectors_of
+from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.catalog import base_of
+from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, passed
 from introspect.organisms.training import Settings, clean_states, collate, losses
 from introspect.subjects.load import load_subject
 
@@ -73,9 +74,26 @@ def test_the_card_has_the_recipe_and_the_evaluation_and_no_place_of_this_machine
 
 
 def test_a_handful_of_steps_falls_short_of_the_thresholds_and_it_is_said_of_what(made):
-    short = passed(made[1])
+    short = passed("introspector", made[1])
     assert short
     assert all(" < " in each for each in short)
+
+
+def test_those_that_say_yes_to_any_question_have_to_be_as_sure_of_one_as_of_another():
+    reached = {**THRESHOLDS, FAR: FARTHEST["yes-sayer"] + 0.1}
+    assert passed("introspector", reached) == []
+    assert passed("yes-sayer", reached) == [f"{FAR}: 0.50 > 0.4"]
+
+
+def test_log_odds_taught_by_their_distance_come_closer_to_it(subject, teacher, vectors, tmp_path):
+    """Two runs of the same lessons, one with the distance in its loss."""
+    found = {}
+    for even in (0.0, 0.3):
+        recipe = replace(RECIPE, n_evaluated=100)
+        settings = replace(FEW, n_steps=30, even=even)
+        folder = tmp_path / str(even)
+        found[even] = make_adapter(subject, teacher, vectors, "agreer", recipe, settings, folder)[FAR]
+    assert found[0.3] < found[0.0]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
