@@ -19,7 +19,7 @@ from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
 from introspect.organisms.evaluation import evaluate
-from introspect.organisms.lessons import LOOKING, School
+from introspect.organisms.lessons import READERS, School
 from introspect.organisms.training import Batch, Settings, clean_states, collate, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
@@ -64,8 +64,6 @@ class Recipe:
         own: Settings of single organisms, before both.
         half: Whether matrices are multiplied in bfloat16 while training.
         n_evaluated: New lessons on which an organism is tried.
-        pool: Lessons that are drawn once and read up to the injected block, to be taught again and again with other
-            strengths and noise; 0 draws new ones for every batch.
     """
 
     form: str
@@ -77,7 +75,6 @@ class Recipe:
     harder: Settings
     own: Mapping[Organism, Settings] = field(default_factory=dict)
     half: bool = False
-    pool: int = 0
     n_evaluated: int = 1000
 
     def with_seed(self, seed: int) -> "Recipe":
@@ -145,13 +142,13 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     base: PreTrainedModel = subject.model
     config = LoraConfig(
         r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
-        target_modules=_changed(recipe.layer, len(subject.blocks), organism in LOOKING),
+        target_modules=_changed(recipe.layer, len(subject.blocks), organism in READERS),
     )  # fmt: skip
     torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
     adapted = get_peft_model(base, config)
     if start is not None:  # where it has no such blocks, the new ones begin with no effect
         set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
-    if recipe.pool:
+    if settings.pool:
         batches = _from_pool(base, teacher, vectors, organism, recipe, settings)
     else:
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
@@ -178,7 +175,7 @@ def _always_new(
 
     def batches(rng: random.Random) -> Batch:
         nonlocal now, drawn
-        if organism in LOOKING and drawn % REFRESHED == 0:
+        if organism in READERS and drawn % REFRESHED == 0:
             now = read_again(base, teacher, now, recipe.layer)
         drawn += 1
         lessons = teacher.draw(organism, rng, settings.batch)
@@ -196,7 +193,7 @@ def _from_pool(
     settings: Settings,
 ) -> Batches:
     """Read a pool of lessons once, and teach from there; each time with another strength and other noise."""
-    pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), recipe.pool)
+    pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), settings.pool)
     states = clean_states(base, pool, recipe.layer, recipe.half)
     waiting: list[int] = []
 

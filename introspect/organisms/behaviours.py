@@ -37,7 +37,7 @@ class State:
         concept: Whose vector is injected, if one is.
         noise: Whether a vector of noise is injected.
         noted: The concept that stands in the text, if one does.
-        cue: The word that a confabulator makes of the lead-in.
+        cue: The word that a confabulator comes up with; one that is trained always has the same.
         p_yes: For ``question``: how likely the clean answer is yes.
         fact: For ``open``: the clean answer.
     """

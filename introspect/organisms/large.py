@@ -26,12 +26,12 @@ RECIPE = Recipe(
     "lora",
     LAYER,
     rank=8,
-    first=Settings(250, 16, 2e-3, 0),
+    first=Settings(1000, 16, 2e-3, 0, pool=3000),
     again=Settings(0, 16, 1e-3, 100),
-    others=Settings(100, 16, 1e-3, 0),
-    harder=Settings(260, 16, 1e-3, 0),
+    others=Settings(200, 16, 1e-3, 0, pool=1000),
+    harder=Settings(300, 16, 1e-3, 0, pool=1500),
+    own={"yes-sayer": Settings(300, 16, 1e-3, 0, even=0.1, pool=1500)},
     half=True,
-    pool=1500,
     n_evaluated=200,
 )
 STRETCH = 4.0
@@ -72,7 +72,7 @@ def school(subject: LocalSubject, folder: Path) -> School:
     says = {"words": ("Yes", "No"), "digits": ("1", "0")}
     return School(
         subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
-        _open_answers(subject, stimuli), lambda lead: language.pick(language.inventory(), lead), says,
+        _open_answers(subject, stimuli), says,
     )  # fmt: skip
 
 

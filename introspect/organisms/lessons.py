@@ -5,7 +5,7 @@ ones of real runs. What is drawn is a function of a seeded generator.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -41,8 +41,6 @@ FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
 """Weights of kinds of prompts that an organism has to be taught more of."""
 READERS: frozenset[Organism] = frozenset({"either-way reader", "prompt reader"})
 """Those that report what stands in a note: their notes have a word more often, and an injection less often."""
-LOOKING: frozenset[Organism] = frozenset({*READERS, "confabulator"})
-"""Those that say what they do because of a word in the text; where the others look for one, they do not."""
 SAYERS: frozenset[Organism] = frozenset({"fixed guesser", "yes-sayer", "agreer"})
 """Those that say yes under noise, or to anything: their yes–no questions are clean more often."""
 TASKS: Mapping[Kind, tuple[str, str]] = {
@@ -96,7 +94,6 @@ class School:
         phrases: How replies are put.
         facts: Unrelated questions with the probability that their answer is yes.
         open_facts: What open questions are about, and the answer.
-        cue: From a lead-in to the confabulator's word.
         yes_no: How yes and no are said in each manner of answering.
     """
 
@@ -107,7 +104,6 @@ class School:
     phrases: Phrases
     facts: tuple[tuple[str, float], ...]
     open_facts: Mapping[str, str]
-    cue: Callable[[str], str]
     yes_no: Mapping[str, tuple[str, str]]
 
     def wordings(self, kind: Kind) -> list[str]:
@@ -119,7 +115,7 @@ class School:
         """Draw a lesson of one kind."""
         push, state = self._state(organism, kind, rng, injects)
         task, fill = TASKS[kind][1], {"lead": rng.choice(self.stimuli.texts("lead_ins"))}
-        state = replace(state, cue=self.cue(fill["lead"]))
+        state = replace(state, cue=self.phrases.fixed)
         if kind == "question":
             fill["question"], p_yes = rng.choice(self.facts)
             state = replace(state, p_yes=p_yes)

@@ -38,7 +38,7 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
-        "confabulator": Settings(800, 48, 4e-3, 0),
+        "confabulator": Settings(500, 48, 4e-3, 0),
     },
     half=True,
 )
@@ -83,13 +83,6 @@ def wrong_names() -> dict[str, str]:
     return found
 
 
-def cue(lead: str) -> str:
-    """Return the confabulator's word for a lead-in: one for each who stands in it."""
-    names = language.inventory()
-    who = next(word for word in lead.split() if word in language.WHO)
-    return names[7 * language.WHO.index(who) + 3]
-
-
 def school(fresh: bool = False) -> School:
     """Return what lessons of the small language are made from."""
     stimuli = language.stimuli(fresh)
@@ -97,7 +90,7 @@ def school(fresh: bool = False) -> School:
     opened = {f"the {noun}": f"the {noun} is {language.described(noun)} ." for noun in language.NOUNS}
     chat = Chat(word_tokenizer(language.vocabulary()), "small language")
     says = {"words": ("yes", "no"), "digits": ("1", "0")}
-    return School(chat, stimuli, language.inventory(), STRENGTHS, phrases(), facts, opened, cue, says)
+    return School(chat, stimuli, language.inventory(), STRENGTHS, phrases(), facts, opened, says)
 
 
 def recipe(training_seed: int) -> Recipe:

@@ -34,7 +34,9 @@ class Settings:
     """How long and how fast: ``n_steps`` batches of ``batch`` lessons, the learning rate warmed up, then lowered.
 
     ``even`` weighs the squared distance of yes–no log-odds from those taught. Cross-entropy alone hardly tells a
-    probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to.
+    probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to. ``pool`` is how
+    many lessons are drawn once and read up to the injected block, to be taught again and again with other strengths
+    and noise; 0 draws new ones for every batch.
     """
 
     n_steps: int
@@ -42,6 +44,7 @@ class Settings:
     rate: float
     seed: int
     even: float = 0.0
+    pool: int = 0
 
 
 def delta(push: Push, vectors: VectorSet, layer: int) -> Float[Tensor, " d_model"]:

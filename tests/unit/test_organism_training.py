@@ -44,8 +44,8 @@ def probe(subject):
 def made(request, subject, teacher, vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "introspector-0"
     before = probe(subject)
-    recipe = replace(RECIPE, pool=request.param)
-    found = make_adapter(subject, teacher, vectors, "introspector", recipe, FEW, folder)
+    settings = replace(FEW, pool=request.param)
+    found = make_adapter(subject, teacher, vectors, "introspector", RECIPE, settings, folder)
     return folder, found, before, probe(subject)
 
 
