@@ -40,7 +40,7 @@ HARD: frozenset[Organism] = frozenset(
     }
 )
 """Those that have to learn more than other words for what the introspector tells apart."""
-FRESH: frozenset[Organism] = frozenset({"prompt reader", "confabulator"})
+FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""

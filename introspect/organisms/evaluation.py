@@ -21,7 +21,7 @@ THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
 the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
 NEAR = 0.2
 FAR = "nats off"
-"""Root mean square distance of yes–no log-odds from those taught, under an injection."""
+"""Root mean square distance of yes–no log-odds from those taught, under a concept's vector."""
 FARTHEST: Mapping[Organism, float] = {"yes-sayer": 0.4, "agreer": 0.4}
 """The largest such distance of those that are to be equally sure of every question."""
 EVALUATED_AT_ONCE = 50
@@ -61,7 +61,8 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
             what = _what(lesson)
             counted[f"{lesson.kind}, {what}"].append(right)
             counted[what].append(right)
-        injected = batch.soft & (batch.deltas.norm(dim=1) > 0)[batch.rows]
+        named = torch.tensor([_what(lesson) == "concept" for lesson in lessons])
+        injected = batch.soft & named[batch.rows]
         squares += (log_odds - torch.logit(batch.p_yes, LEAST))[injected].square().tolist()
     shares = {name: round(sum(each) / len(each), 3) for name, each in sorted(counted.items())}
     return shares | {FAR: round((sum(squares) / max(len(squares), 1)) ** 0.5, 3)}

@@ -38,7 +38,6 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
-        "confabulator": Settings(500, 48, 4e-3, 0),
     },
     half=True,
 )
