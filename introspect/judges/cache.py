@@ -50,7 +50,7 @@ class AnswerCache:
         return Answer(*json.loads(row[0])) if row else None
 
     def put(self, key: str, answer: Answer) -> None:
-        """Keep an answer; it is on the disk when this returns."""
+        """Keep an answer; a killed process does not lose it, a power cut may."""
         text = json.dumps([answer.text, answer.tokens_in, answer.tokens_out])
         try:
             with closing(self._connect()) as store, store:
@@ -59,7 +59,9 @@ class AnswerCache:
             raise self._unusable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=WAIT)
+        store = sqlite3.connect(self.path, timeout=WAIT)
+        store.execute("PRAGMA synchronous = OFF")  # waiting for the disk would take longer than many an answer
+        return store
 
     def _unusable(self, error: Exception) -> JudgeError:
         return JudgeError(f"the cache of judges' answers {self.path} cannot be used ({error}); delete it or free space")

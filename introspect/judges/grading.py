@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from introspect.errors import JudgeError
 from introspect.graders.answers import grader_name
 from introspect.graders.rubric import VERSION
 from introspect.judges.asking import Item, Left, judged
@@ -136,3 +137,28 @@ async def _grade(file: ClaimsFile, judge: Judge, items: Sequence[Item], cache: A
     finally:
         await judge.aclose()
     return Graded(n_claims, n_unscored, len(left), left[-1] if left else "")
+
+
+def collect(judge: Judge, items: Sequence[Item], cache: AnswerCache, label: str) -> dict[str, Claim]:
+    """Return a judge's claims of all replies, by key.
+
+    Raises:
+        JudgeError: The judge refuses or is down, or a reply got no answer; what was answered is in the cache.
+    """
+    return asyncio.run(_collect(judge, items, cache, label))
+
+
+async def _collect(judge: Judge, items: Sequence[Item], cache: AnswerCache, label: str) -> dict[str, Claim]:
+    found: dict[str, Claim] = {}
+    try:
+        with track(label, len(items)) as advance:
+            async with aclosing(judged(judge, items, cache)) as claims:
+                async for item, claim in claims:
+                    if isinstance(claim, Left):
+                        message = f"a reply got no answer ({claim.reason}); the same command goes on from there"
+                        raise JudgeError(message)
+                    found[item.key] = claim
+                    advance()
+    finally:
+        await judge.aclose()
+    return found

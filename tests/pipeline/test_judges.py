@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import handmade
 import pytest
 from judge_server import FaultProxy, JudgeServer
 
@@ -43,24 +44,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def run(tmp_path):
     """A run whose replies were written by hand."""
-    from handmade import write_run
-
-    from introspect.records import Plan, Trial, TrialSpec, VectorRef
-
-    trials = []
-    for arm, replies in REPLIES.items():
-        for i, reply in enumerate(replies):
-            concept = None if arm == "none" else list(CONCEPTS)[i % 2]
-            vector = concept and VectorRef(family="concept" if arm == "concept" else "random", concept=concept)
-            spec = TrialSpec(
-                protocol="injected_thought", subject="f" * 32, dtype="float32", arm=arm, task="report", wording="plain",
-                wording_hash="w", vector=vector, vectors_hash="v", layer=1 if vector else None, concept=concept,
-                strength=2.0 if vector else None, span="trial", where="both", sample=i, max_new_tokens=60,
-                temperature=1.0,
-            )  # fmt: skip
-            trials.append(Trial(key=spec.key, spec=spec, prompt="p", reply=reply, finish="stop", audits=()))
-    plan = Plan(name="p", layers=(1,), strengths=(2.0,), seed=0)
-    return write_run(tmp_path / "run", trials, plan, CONCEPTS)
+    return handmade.replies_run(tmp_path / "run", REPLIES, CONCEPTS)
 
 
 def judge(command, folder, url, *more):
