@@ -115,8 +115,10 @@ def _by_judge(folders: list[Path], name: str, settings: "Settings", bounds: _Bou
     from introspect.judges.cost import estimate
     from introspect.judges.grading import Graded, grade_by_judge, items_of, open_judge, ungraded
 
-    work = {each: ungraded(each, grader_name(name), items_of(each))[: bounds.limit] for each in folders}
+    waiting = {each: items_of(each) for each in folders}
     model, cache = open_judge(name, settings), AnswerCache()
+    grader = grader_name(model.name)
+    work = {each: ungraded(each, grader, items)[: bounds.limit] for each, items in waiting.items()}
     every = [item for items in work.values() for item in items]
     console.print(Text(f"{name}: {estimate(model, every, cache).sentence(*bounds.prices)}."))
     if bounds.dry_run:
@@ -214,7 +216,7 @@ def _claims_by_judge(
     model, cache = open_judge(name, settings), AnswerCache()
     cost = estimate(model, items, cache).sentence(*bounds.prices)
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"{name}: {cost}."))
-    return grader_name(name), {} if bounds.dry_run else collect(model, items, cache, "judging labelled replies")
+    return grader_name(model.name), {} if bounds.dry_run else collect(model, items, cache, "judging labelled replies")
 
 
 def _print(calibration: "Calibration", file: Path) -> None:

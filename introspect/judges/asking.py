@@ -91,16 +91,26 @@ async def _asked_anew(
 ) -> AsyncGenerator[tuple[int, Answer | Failure], None]:
     """Ask, and keep what is answered.
 
+    What a judge will not read is held back to the end: one that refuses whatever it is asked is set up wrongly.
+
     Raises:
-        JudgeError: The judge is down.
+        JudgeError: The judge is down, or refuses whatever it is asked.
     """
-    in_a_row = 0
+    in_a_row, held, has_answered = 0, list[tuple[int, Failure]](), False
     async with aclosing(judge.answers(prompts)) as answers:
         async for at, answer in answers:
             if isinstance(answer, Answer):
                 cache.put(cache.key(judge.identity, prompts[at]), answer)
-            yield at, answer
-            in_a_row = in_a_row + 1 if isinstance(answer, Failure) and answer.again else 0
-            if in_a_row >= DOWN and isinstance(answer, Failure):
-                message = f"the judge {judge.name!r} does not answer ({answer.reason}); claims so far are kept"
+                in_a_row, has_answered = 0, True
+                yield at, answer
+                continue
+            in_a_row += answer.again or not has_answered
+            if answer.again:
+                yield at, answer
+            else:
+                held.append((at, answer))
+            if in_a_row >= DOWN:
+                message = f"the judge {judge.name!r} gives no answers ({answer.reason}); claims so far are kept"
                 raise JudgeError(message)
+    for failed in held:
+        yield failed

@@ -16,7 +16,7 @@ from introspect.judges.cache import AnswerCache
 from introspect.judges.model import Judge, Settings
 from introspect.progress import track
 from introspect.records import Claim, Trial
-from introspect.sweeps.claims import ClaimsFile, Grading, graders_in, slug
+from introspect.sweeps.claims import ClaimsFile, Grading, graders_in, read_claims, slug
 from introspect.sweeps.folder import read_manifest, read_trials
 
 LOCAL = "local:"
@@ -93,11 +93,7 @@ def words(concept: str, pool: Sequence[str], key: str) -> tuple[str, ...]:
 
 def ungraded(folder: Path, grader: str, items: Sequence[Item]) -> list[Item]:
     """Return the replies that a grader has not claimed anything of."""
-    grading = graders_in(folder).get(slug(grader))
-    if grading is None:
-        return list(items)
-    with ClaimsFile(folder, grading) as file:
-        done = file.read()
+    done = read_claims(folder, slug(grader))[1] if slug(grader) in graders_in(folder) else {}
     return [item for item in items if item.key not in done]
 
 

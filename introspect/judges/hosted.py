@@ -54,9 +54,10 @@ class HostedJudge:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def aclose(self) -> None:
-        """Close the connections, in the loop that opened them."""
+        """Close the connections, in the loop that opened them; the next loop opens its own."""
         with contextlib.suppress(RuntimeError):
             await self._model.api.aclose()
+        self._model = _open(self.name, self.settings)
 
     async def _one(self, index: int, prompt: str, gate: asyncio.Semaphore) -> tuple[int, Answer | Failure]:
         async with gate:

@@ -19,9 +19,9 @@ class LocalJudge:
     """
 
     def __init__(self, name: str, settings: Settings) -> None:
-        self.name = name
         self.settings = settings
         self._subject = load_subject(name.partition(":")[2])
+        self.name = f"{name}@{self._subject.identity.fingerprint[:8]}"  # other weights are another judge
 
     @property
     def identity(self) -> str:

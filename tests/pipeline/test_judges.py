@@ -137,7 +137,7 @@ def test_a_server_that_dies_half_way_loses_nothing_and_the_same_command_goes_on(
         with FaultProxy(server.port, ["pass"] * 6, then="dead") as proxy:
             stopped = judge(command, run, proxy.url, "--at-once", "1", "--tries", "1")
         assert stopped.code == 2
-        assert "does not answer" in stopped.err
+        assert "gives no answers" in stopped.err
         n = len(claims(run))
         assert 0 < n <= 6
         first = (next(run.glob("claims/*.jsonl"))).read_bytes()
@@ -148,10 +148,32 @@ def test_a_server_that_dies_half_way_loses_nothing_and_the_same_command_goes_on(
     assert same(claims(run), by_rules(run))
 
 
+def test_a_judge_that_will_read_nothing_is_set_up_wrongly_and_leaves_no_claim(command, run):
+    with JudgeServer() as server, FaultProxy(server.port, then="400") as proxy:
+        finished = judge(command, run, proxy.url)
+        assert finished.code == 2
+        assert "gives no answers" in finished.err
+        assert "this prompt is not for me" in finished.err
+        assert claims(run) == {}
+
+
+def test_every_run_of_a_battery_is_graded_by_one_command(command, run, tmp_path):
+    battery = tmp_path / "battery"
+    for name in ("first", "second"):
+        handmade.replies_run(battery / name, {"none": [f"No, nothing in the {name}."]}, CONCEPTS)
+    with JudgeServer() as server:
+        assert judge(command, battery, server.url).code == 0
+    for name in ("first", "second"):
+        assert same(claims(battery / name), by_rules(battery / name))
+
+
 def test_one_reply_without_an_answer_is_left_for_the_next_time(command, run):
-    with JudgeServer() as server, FaultProxy(server.port, ["500"]) as proxy:
-        finished = judge(command, run, proxy.url, "--at-once", "1", "--tries", "1")
-        assert finished.code == 2 or proxy.seen.count("500") == 1
+    with JudgeServer() as server:
+        with FaultProxy(server.port, ["pass", "hang"]) as proxy:
+            finished = judge(command, run, proxy.url, "--at-once", "1", "--tries", "1", "--timeout", "6")
+        assert finished.code == 2
+        assert "replies got no answer" in finished.err
+        assert len(claims(run)) < 12
         assert judge(command, run, server.url).code == 0
     assert same(claims(run), by_rules(run))
 
