@@ -108,3 +108,11 @@ class StimulusError(IntrospectError, ValueError):
 
 class RunFolderError(IntrospectError):
     """A run folder that cannot be written, resumed or read."""
+
+
+class JudgeError(IntrospectError):
+    """A judge that cannot be reached, refuses to work, or whose claims or calibration do not fit."""
+
+
+class LabelError(IntrospectError, ValueError):
+    """A file of labelled replies that cannot be used."""

@@ -435,7 +435,9 @@ class Claim(Record):
 
     ``noticed`` is whether the reply claims an injected or unusual thought; ``named`` are the things it names as that
     thought's content; ``order`` is whether the noticing stands before the first naming. ``refuses`` marks a denial of
-    having inner states at all.
+    having inner states at all. A judge that is a model may also say which of the words ``offered`` is named
+    (``matched``; none is an answer) and what ``details`` are claimed; ``unscored`` says why it gave no verdict, and
+    then nothing is claimed.
     """
 
     grader: str
@@ -446,6 +448,10 @@ class Claim(Record):
     incoherent_because: str | None = None
     refuses: bool = False
     evidence: tuple[Evidence, ...] = ()
+    details: tuple[Literal["checkable", "uncheckable"], ...] = ()
+    offered: tuple[str, ...] = ()
+    matched: str | None = None
+    unscored: str | None = None
 
 
 class Manifest(Record):

@@ -7,16 +7,17 @@ from typing import Any
 
 import polars as pl
 
+from introspect.analysis.calibration import Calibration
 from introspect.analysis.effects import effects
 from introspect.analysis.findings import Finding, findings
 from introspect.analysis.findings.special import with_both
+from introspect.analysis.graded import cautioned, gradings, judging_findings
 from introspect.analysis.metrics import METRICS, Metric, metrics_of
-from introspect.analysis.outcomes import Grader, grade_run, outcomes
+from introspect.analysis.outcomes import Grader, outcomes
 from introspect.analysis.runs import Run, load_run
 from introspect.analysis.show import print_analysis
 from introspect.analysis.tables import PARTS, rate_table
 from introspect.analysis.verdict import Verdict, verdict, verdict_of
-from introspect.graders.rules import RuleGrader
 from introspect.records import Claim, digest
 
 NOTES = {
@@ -41,6 +42,8 @@ class Analysis:
         effects: Every concept's effect in every cell, by each task's primary measure.
         verdict: The answer to the plan's question.
         findings: What else the run shows, a sentence and a table each.
+        grader: Who read the replies.
+        caution: What has to be said of that grader wherever its rates are shown; mostly empty.
     """
 
     run: Run
@@ -52,6 +55,8 @@ class Analysis:
     effects: pl.DataFrame
     verdict: Verdict
     findings: tuple[Finding, ...]
+    grader: str = ""
+    caution: str = ""
 
     @property
     def protocol(self) -> str:
@@ -74,7 +79,8 @@ class Analysis:
             "question": manifest.plan.question,
             "subject": manifest.subject.model_dump(mode="json"),
             "plan_hash": digest(manifest.plan.identity()),
-            "grader": next((claim.grader for claim in self.claims.values()), None),
+            "grader": self.grader if self.claims else None,
+            **({"caution": self.caution} if self.caution else {}),
             "n_trials": len(self.run.trials),
             "n_planned": manifest.n_planned,
             "definitions": {name: METRICS[name].definition for name in names} | NOTES,
@@ -92,22 +98,29 @@ class Analysis:
         print_analysis(self, cells)
 
 
-def analyze(run: Run | str | Path, grader: Grader | None = None) -> Analysis:
+def analyze(
+    run: Run | str | Path,
+    grader: Grader | str | None = None,
+    calibration: Calibration | Path | None = None,
+) -> Analysis:
     """Grade a run and compute its rates, effects and findings.
 
     Args:
         run: A run, or its folder.
-        grader: What reads the replies; the rule grader by default.
+        grader: What reads the replies, or the name of a grader whose claims lie in the run's folder; by default the
+            rules.
+        calibration: What is known of the grader's errors, or the file of it; a judge without one is warned of.
     """
     opened = run if isinstance(run, Run) else load_run(run)
     protocol, n_layers = opened.manifest.plan.protocol, opened.manifest.subject.n_layers
-    claims = grade_run(opened, grader or RuleGrader())
+    graded = gradings(opened, grader, calibration)
+    claims = graded.claims
     frame = outcomes(opened, claims)
     if protocol == "thought_vs_text":
         frame = with_both(frame)
     names = [metric.name for metric in metrics_of(protocol)]
     changes = effects(frame, protocol, n_layers)
-    found = tuple(findings(protocol, frame, changes, opened.effects))
+    found = (*judging_findings(graded, frame, names), *findings(protocol, frame, changes, opened.effects))
     report = protocol == "injected_thought" and (frame.is_empty() or (frame["task"] == "report").any())
     return Analysis(
         run=opened,
@@ -117,8 +130,12 @@ def analyze(run: Run | str | Path, grader: Grader | None = None) -> Analysis:
         rows=rate_table(frame, ("task", "info", "arm", "layer", "strength"), names),
         per_concept=rate_table(_trials_as_units(frame), ("task", "arm", "concept"), names),
         effects=changes,
-        verdict=verdict(frame.filter(pl.col("task") == "report")) if report else verdict_of(frame, changes),
+        verdict=cautioned(
+            verdict(frame.filter(pl.col("task") == "report")) if report else verdict_of(frame, changes), graded
+        ),
         findings=found,
+        grader=graded.grader,
+        caution=graded.caution.strip(),
     )
 
 

@@ -9,7 +9,9 @@ __all__ = ["identified", "matches", "mention", "named_after_noticing"]
 
 
 def identified(claim: Claim, forms: Sequence[str]) -> bool:
-    """Whether the claim names the concept as the content of the thought."""
+    """Whether the claim names the concept as the content of the thought: by a judge's match, or else by its words."""
+    if claim.offered:
+        return claim.matched is not None and matches(claim.matched, forms)
     return any(matches(name.text, forms) for name in claim.named)
 
 

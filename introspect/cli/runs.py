@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from introspect.sweeps.prepare import Prepared
 
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
+GraderOption = Annotated[
+    str, typer.Option(help="rules, or judge or the name of a grader whose claims introspect grade left in a run.")
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What introspect calibrate wrote of that grader.", show_default=False),
+]
 
 
 def run(
@@ -102,8 +109,12 @@ def analyze(
     folder: RunArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     cells: Annotated[bool, typer.Option(help="Also print every cell of the grid.")] = False,
+    grader: GraderOption = "rules",
+    calibration: CalibrationOption = None,
 ) -> None:
     """Grade a run by rules and print its rates with intervals, arm by arm, and the verdict in words.
+
+    With --grader the claims of another grader are read instead, and with --calibration its errors are taken out.
 
     introspect analyze runs/01 --cells
 
@@ -113,16 +124,27 @@ def analyze(
     from introspect.analysis.studies import analyze_study, is_study_folder
 
     if is_study_folder(folder):
+        _only_rules(grader, "a study's criteria are read")
         print_study(analyze_study(folder), as_json)
         return
     if _is_battery_folder(folder):
+        _only_rules(grader, "a battery is read")
         _analyze_battery(folder, as_json)
         return
-    analysis = analyze_run(folder)
+    analysis = analyze_run(folder, grader, calibration)
     if as_json:
         sys.stdout.write(json.dumps(analysis.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:
         analysis.show(cells)
+
+
+def _only_rules(grader: str, what: str) -> None:
+    """Refuse another grader where the rules alone are read."""
+    if grader != "rules":
+        from introspect.errors import JudgeError
+
+        message = f"{what} by the rules; for {grader} name one of its run folders"
+        raise JudgeError(message)
 
 
 def _is_battery_folder(folder: Path) -> bool:
@@ -210,6 +232,8 @@ def _print_comparison(console: Console, first: "Analysis", second: "Analysis", r
 def figures(
     folder: RunArgument,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    grader: GraderOption = "rules",
+    calibration: CalibrationOption = None,
 ) -> None:
     """Draw a run's figures as HTML and JSON, each with a sidecar that says where it came from.
 
@@ -223,9 +247,10 @@ def figures(
     from introspect.records import digest
 
     if _is_battery_folder(folder):
+        _only_rules(grader, "a battery is read")
         _battery_figures(folder, out)
         return
-    analysis = analyze_run(folder)
+    analysis = analyze_run(folder, grader, calibration)
     manifest = analysis.run.manifest
     provenance = {
         "run": str(folder),
@@ -236,14 +261,21 @@ def figures(
         "n": len(analysis.run.trials),
         "n_planned": manifest.n_planned,
         "introspect": manifest.introspect_version,
+        "grader": analysis.grader,
+        **({"caution": analysis.caution} if analysis.caution else {}),
     }
     written = write_figures(run_figures(analysis), out, provenance)
-    Console(highlight=False).print(Text(f"{len(written) // 3} figures in {out}"))
+    console = Console(highlight=False, soft_wrap=True)
+    if analysis.caution:
+        console.print(Text(analysis.caution, style="yellow"))
+    console.print(Text(f"{len(written) // 3} figures in {out}"))
 
 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR …", help="A run, or studies.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="The page; default report.html in the (first) folder.")] = None,
+    grader: GraderOption = "rules",
+    calibration: CalibrationOption = None,
 ) -> None:
     """Write a run as one self-contained page: the question, the verdict, the figures, every transcript.
 
@@ -258,6 +290,8 @@ def report(
     from introspect.report.build import report_page
 
     console = Console(highlight=False, soft_wrap=True)
+    if any(map(is_study_folder, folders)) or _is_battery_folder(folders[0]):
+        _only_rules(grader, "studies and batteries are read")
     if any(map(is_study_folder, folders)):
         _report_studies(folders, out, console)
         return
@@ -276,7 +310,7 @@ def report(
             console.print(Text(f"wrote {report_page(analysis)}"))
         console.print(Text(f"wrote {battery_page(battery, out)}"))
         return
-    console.print(Text(f"wrote {report_page(analyze_run(folder), out)}"))
+    console.print(Text(f"wrote {report_page(analyze_run(folder, grader, calibration), out)}"))
 
 
 def _report_studies(folders: list[Path], out: Path | None, console: Console) -> None:

@@ -81,6 +81,8 @@ def graded(trial: Trial, claim: Claim | None, outcome: Outcome, names: Sequence[
         return []
     if claim is None:
         return ["This trial has not been graded."]
+    if claim.unscored is not None:
+        return [f"The judge gave no verdict: {claim.unscored}"]
     parts: list[str] = []
     if "noticed" in names:
         named = outcome.get("named_text") or ""
