@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
-from introspect.analysis.identify import identified, matches, named_after_noticing
+from introspect.analysis.identify import identified, matches, succeeds
 from introspect.analysis.metrics import METRICS
 from introspect.graders.intent import read_intent
 from introspect.graders.options import choose_option, repeats
@@ -150,7 +150,7 @@ def _spoken(trial: Trial, claim: Claim, concepts: Concepts) -> Row:
             return {
                 "readable": claim.noticed != "unreadable",
                 "named": identified(claim, forms),
-                "success": claim.coherent and named_after_noticing(claim, trial.reply, forms),
+                "success": succeeds(claim, trial.reply, forms),
             }
 
 

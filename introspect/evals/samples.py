@@ -97,21 +97,23 @@ def _score(metric: Metric, rows: Sequence[Row], claim: Claim | None) -> Score | 
         return None
     if len(rows) > 1:
         return Score(value={f"layer {layer}": value for layer, value in found.items()})
-    score = Score(value=next(iter(found.values())))
-    if claim is None or metric.name not in {"noticed", "named", "coherent"}:
-        return score
-    return score.model_copy(update=explained(metric.name, claim))
+    value = next(iter(found.values()))
+    return Score(value=value) if claim is None else explained(metric.name, value, claim)
 
 
-def explained(name: str, claim: Claim) -> dict[str, str | None]:
-    """Return how a score came about: what was read, on which words, and why it could not be read."""
-    if name == "noticed":
-        evidence = [each for each in claim.evidence if each.rule.startswith(("noticed:", "refuses:"))]
-        reason = "invalid_response_format" if claim.noticed == "unreadable" else None
-        return {"answer": claim.noticed, "explanation": _quoted(evidence), "reason": reason}
-    if name == "named":
-        return {"answer": "; ".join(dict.fromkeys(each.text for each in claim.named)), "explanation": None}
-    return {"answer": None, "explanation": claim.incoherent_because}
+def explained(name: str, value: float, claim: Claim) -> Score:
+    """Return a score with how it came about: what was read, on which words, and why it could not be read."""
+    match name:
+        case "noticed":
+            evidence = [each for each in claim.evidence if each.rule.startswith(("noticed:", "refuses:"))]
+            reason = "invalid_response_format" if claim.noticed == "unreadable" else None
+            return Score(value=value, answer=claim.noticed, explanation=_quoted(evidence), reason=reason)
+        case "named":
+            return Score(value=value, answer="; ".join(dict.fromkeys(each.text for each in claim.named)))
+        case "coherent":
+            return Score(value=value, explanation=claim.incoherent_because)
+        case _:
+            return Score(value=value)
 
 
 def _quoted(evidence: Sequence[Any]) -> str | None:
