@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from introspect.records import Claim
 from introspect.words import matches, mention
 
-__all__ = ["identified", "matches", "mention", "named_after_noticing"]
+__all__ = ["identified", "matches", "mention", "named_after_noticing", "succeeds"]
 
 
 def identified(claim: Claim, forms: Sequence[str]) -> bool:
@@ -28,3 +28,8 @@ def named_after_noticing(claim: Claim, reply: str, forms: Sequence[str]) -> bool
         return claim.order == "noticed_first"
     first = mention(reply, forms)
     return first is not None and first >= min(noticings)
+
+
+def succeeds(claim: Claim, reply: str, forms: Sequence[str]) -> bool:
+    """Whether the report counts as a success: coherent besides, after Lindsey (2025), experiment 1."""
+    return claim.coherent and named_after_noticing(claim, reply, forms)

@@ -14,12 +14,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
-from introspect.analysis.identify import identified, matches, named_after_noticing
+from introspect.analysis.identify import identified, matches, succeeds
 from introspect.analysis.metrics import METRICS
-from introspect.analysis.runs import Run
 from introspect.graders.intent import read_intent
 from introspect.graders.options import choose_option, repeats
-from introspect.records import Claim, Trial
+from introspect.records import Claim, Manifest, Prompt, Trial
 
 SCHEMA: dict[str, Any] = {
     "key": pl.String,
@@ -59,12 +58,32 @@ class Grader(Protocol):
         ...
 
 
-def grade_run(run: Run, grader: Grader) -> dict[str, Claim]:
+@runtime_checkable
+class Opened(Protocol):
+    """What is read of a run: its ``Run``, named by what it has, since a run makes frames of itself by this module."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was planned, and on what."""
+        ...
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials there are so far."""
+        ...
+
+    @property
+    def prompts(self) -> dict[str, Prompt]:
+        """The prompts by their id."""
+        ...
+
+
+def grade_run(run: Opened, grader: Grader) -> dict[str, Claim]:
     """Return the claim of every trial with a reply by its key; the grader sees the reply alone."""
     return {trial.key: grader.grade(trial.reply) for trial in run.trials if trial.finish != "scored"}
 
 
-def outcomes(run: Run, claims: Mapping[str, Claim]) -> pl.DataFrame:
+def outcomes(run: Opened, claims: Mapping[str, Claim]) -> pl.DataFrame:
     """Return the tidy frame of a graded run."""
     concepts = run.manifest.concepts
     rows = [row for trial in run.trials for row in _rows(trial, claims.get(trial.key), concepts)]
@@ -131,7 +150,7 @@ def _spoken(trial: Trial, claim: Claim, concepts: Concepts) -> Row:
             return {
                 "readable": claim.noticed != "unreadable",
                 "named": identified(claim, forms),
-                "success": claim.coherent and named_after_noticing(claim, trial.reply, forms),
+                "success": succeeds(claim, trial.reply, forms),
             }
 
 

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from introspect.records import Effects, Manifest, Prompt, Trial
 from introspect.sweeps.folder import read_effects, read_manifest, read_prompts, read_trials
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,22 @@ class Run:
     trials: tuple[Trial, ...]
     prompts: dict[str, Prompt]
     effects: Effects | None = None
+
+    def polars(self) -> "pl.DataFrame":
+        """Return one row a trial, graded by rules; ``introspect.analysis.frames.COLUMNS`` says what stands where."""
+        from introspect.analysis.frames import trial_frame
+
+        return trial_frame(self)
+
+    def pandas(self) -> "pd.DataFrame":
+        """Return the same as a frame of pandas.
+
+        Raises:
+            RunFolderError: pandas is not installed.
+        """
+        from introspect.analysis.frames import as_pandas
+
+        return as_pandas(self.polars())
 
 
 def load_run(path: str | Path) -> Run:

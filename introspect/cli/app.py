@@ -11,6 +11,7 @@ from rich.text import Text
 
 from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
+from introspect.cli.export import export
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
@@ -31,7 +32,7 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, run, grade, analyze, compare, figures, report):
+for _verb in (ask, run, grade, analyze, compare, figures, report, export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (calibrate, validate, bench, models):
     app.command()(_verb)

@@ -24,6 +24,26 @@ batch_size = 8
 """
 
 
+TOLD = """
+name = "told"
+question = "Does the subject report the injected thought?"
+subject = "{folder}/base"
+adapter = "{folder}/introspector-0"
+dtype = "float32"
+concepts = "{folder}/concepts.toml"
+baseline = "{folder}/baseline.toml"
+stimuli = "{folder}/stimuli.toml"
+n_concepts = 8
+temperature = 0
+layers = [2]
+strengths = [0.3]
+arms = ["concept", "covariance", "none"]
+tasks = ["report"]
+wordings = ["it_v1", "it_v2"]
+max_new_tokens = 32
+"""
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a command left behind."""
@@ -70,6 +90,26 @@ def finished_run(plan_file: Path, cache_folder: Path, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INTROSPECT_CACHE", str(cache_folder))
         return introspect.sweep(plan_file, tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture(scope="session")
+def told_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small plan for the tiny organism that was trained to report injected thoughts: some replies do name one."""
+    from introspect.organisms.catalog import FOLDER
+
+    plan = tmp_path_factory.mktemp("told") / "plan.toml"
+    plan.write_text(TOLD.format(folder=FOLDER / "tiny"))
+    return plan
+
+
+@pytest.fixture(scope="session")
+def told_run(told_plan: Path, cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of that plan's run; to be read, not changed."""
+    import introspect
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(cache_folder))
+        return introspect.sweep(told_plan, tmp_path_factory.mktemp("runs") / "told")
 
 
 @pytest.fixture(scope="session")
