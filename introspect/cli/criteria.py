@@ -14,6 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from introspect.analysis.studies import StudyAnalysis
     from introspect.organisms.catalog import Specimen
+    from introspect.records import Rules, TrialSpec
     from introspect.studies.validate import Validation
 
 FULL = 20
@@ -69,6 +70,27 @@ def _criteria_table(analysis: "StudyAnalysis") -> Table:
         title = f"{words.TITLES[name]}: {words.MEANS[name]}"
         table.add_row(Text(title), Text(result.status, style=COLOURS[result.status]), Text(words.sentence(result)))
     return table
+
+
+def print_forecasts(specs: "list[TrialSpec]", rules: "Rules") -> None:
+    """Print, before anything is run, the smallest effect that each part of each clause could show."""
+    from introspect.analysis.criteria.beforehand import ASSUMPTIONS, SAID, forecasts
+
+    table = Table(title=Text("the smallest effect that four of five runs would find"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    table.add_column("part")
+    for head in ("concepts", "counts from", *(each.name for each in ASSUMPTIONS)):
+        table.add_column(head, justify="right")
+    for each in forecasts(specs, rules):
+        unit = "" if each.part.unit == "rate" else " nats"
+        name = f"{each.clause.criterion}: {each.part.name}" + (f" ({each.part.basis})" if each.part.basis else "")
+        shown = [f"{value:.2f}{unit}" if value is not None else "–" for value in each.detectable]
+        table.add_row(Text(name), str(each.n_concepts), f"{each.least:g}{unit}", *shown)
+        if each.because:
+            table.add_row(Text(f"  undetermined: {each.because}", style="yellow"))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(Text(SAID))
 
 
 def validate(  # noqa: PLR0913 - one option each

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from introspect.cli.criteria import print_study
+from introspect.cli.criteria import print_forecasts, print_study
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
@@ -72,7 +72,11 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
     if dry_run:
         from introspect.sweeps.battery import prepare_battery
 
-        _print_battery(prepare_battery(planned(*load_study(plan, overrides))))
+        rules, plans = load_study(plan, overrides)
+        prepared = prepare_battery(planned(rules, plans))
+        _print_battery(prepared)
+        reported = [spec for each in prepared if each.plan.name != rules.choose for spec in each.everything]
+        print_forecasts(reported, rules)
         return
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
     run_study(plan, folder, overrides)

@@ -25,9 +25,14 @@ PARTS: Mapping[tuple[str, str], str] = {
     ("identification", "codes"): "codes",
     ("injected_thought", "choice"): "choice",
 }
-"""What the trials of an experiment and a task are to the criteria; tasks that are not here decide nothing."""
+"""What is looked at, by experiment and task."""
 CONTINUED = "continued"
 """The part, and the arm, of replies that go on without the vector."""
+
+
+def part_of(protocol: str, task: str) -> str | None:
+    """Return what the trials of an experiment and a task are to the criteria, ``None`` if nothing."""
+    return PARTS.get((protocol, task.partition("/")[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +141,7 @@ def _row(
     follows: Mapping[str, str],
     firsts: Mapping[str | None, str | None],
 ) -> list[Row]:
-    head = values["task"].partition("/")[0]
-    part = PARTS.get((values["protocol"], head))
+    part = part_of(values["protocol"], values["task"])
     if part is None:
         return []
     concept, reply = values["concept"], values["reply"]

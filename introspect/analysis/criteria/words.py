@@ -1,12 +1,12 @@
 """The criteria in plain words: a table of verdicts, what each rests on, and remarks on how far to trust them."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from statistics import mean, stdev
 from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
+from introspect.analysis.intervals import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
 from introspect.records import SALT, Rules, Study
 
@@ -25,6 +25,8 @@ MEANS: Mapping[Criterion, str] = {
 ENOUGH = 50
 """Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
 ENOUGH_LEADS = 50
+FEWEST = 3
+"""Concepts below which their spread is not worth reckoning with."""
 
 
 def sentence(result: CriterionResult) -> str:
@@ -57,16 +59,32 @@ def figure(part: PartResult, rules: Rules) -> str:
 
 
 def _power(part: PartResult, rules: Rules) -> str:
-    """Say what would decide where nothing is decided, and which effect these concepts could have shown."""
-    values = list(part.values.values())
-    if part.status != "undetermined" or part.because or len(values) < 3 or part.part.measure is None:
-        return ""
-    bounds = RATES if part.part.unit == "rate" else None
-    spread = stdev(values)
-    enough = concepts_to_decide(mean(values), spread, least(part.part, rules), rules.level, bounds)
-    shown = minimum_detectable(len(values), spread, rules.level, bounds=bounds)
-    decide = f"; about {enough} concepts would decide it" if enough else ""
-    return f"{decide}{f'; {len(values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
+    """Say which effect these concepts could have shown and, where nothing is decided, how many would decide."""
+    shown, enough = detectable(part, rules), to_decide(part, rules)
+    questions = ", with as many times the questions," if part.part.measure is None else ""
+    decide = f"; about {enough} concepts{questions} would decide it" if enough else ""
+    return f"{decide}{f'; {len(part.values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
+
+
+def detectable(part: PartResult, rules: Rules) -> float | None:
+    """Return the smallest effect that four of five such runs would find, at the spread that was seen."""
+    if part.spread is None or len(part.values) < FEWEST:
+        return None
+    return minimum_detectable(len(part.values), part.spread, rules.level, bounds=_bounds(part))
+
+
+def to_decide(part: PartResult, rules: Rules) -> int | None:
+    """Return how many concepts would decide a part that they leave open, were its mean and spread to stay."""
+    value = part.interval.value
+    if part.status != "undetermined" or part.because or value is None or part.spread is None:
+        return None
+    if len(part.values) < FEWEST:
+        return None
+    return concepts_to_decide(value, part.spread, least(part.part, rules), rules.level, _bounds(part))
+
+
+def _bounds(part: PartResult) -> Bounds | None:
+    return RATES if part.part.unit == "rate" else None
 
 
 def _against(part: PartResult) -> str:
@@ -155,6 +173,7 @@ def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[
                             "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
                             "level": part.interval.level, "n_concepts": part.interval.n_units,
                             "method": part.interval.method, "wordings": dict(part.wordings), "because": part.because,
+                            "minimum_detectable": detectable(part, rules), "concepts_to_decide": to_decide(part, rules),
                         }
                         for part in clause.parts
                     ],
