@@ -11,6 +11,7 @@ from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.clauses import CLAUSES, Clause, Criterion
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
 from introspect.analysis.criteria.judge import CriterionResult, judge
+from introspect.analysis.criteria.remarks import remarks
 from introspect.analysis.criteria.words import setting
 from introspect.analysis.findings.finding import Finding
 from introspect.analysis.naming import COLUMN, with_first_named
@@ -60,6 +61,11 @@ class StudyAnalysis:
         asked = self.evidence.questions
         readers = [read_readers(each.path) for each in self.runs.values()]
         return [*found, *(each for one in readers for each in observed(one, asked))]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a referee would remark on."""
+        return remarks(self.study, self.evidence, self.results, self.runs.values())
 
     @property
     def grid(self) -> GridTest | None:

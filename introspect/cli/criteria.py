@@ -27,7 +27,7 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
     from introspect.analysis.criteria import words
 
     study, results = analysis.study, analysis.results
-    remarks = words.remarks(study, analysis.evidence, results)
+    remarks = analysis.remarks
     if as_json:
         content = {
             "study": str(analysis.path),

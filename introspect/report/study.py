@@ -46,7 +46,7 @@ def _shown(each: StudyAnalysis, beside: Path) -> dict[str, Any]:
         "choice": each.choice,
         "lines": list(_lines(each, rules)),
         "beside": [finding.sentence for finding in each.beside],
-        "remarks": words.remarks(each.study, each.evidence, results),
+        "remarks": each.remarks,
         "runs": [
             {"name": name, "n": f"{len(run.trials):,}", "href": _between(beside, run.path / "report.html")}
             for name, run in each.runs.items()

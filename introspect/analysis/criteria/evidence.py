@@ -52,6 +52,7 @@ class Row:
         logodds: Of yes, in nats.
         answer: The likeliest of the answers on offer.
         leaks: Whether the trial's concept stands in the reply.
+        mass: Probability of all answers on offer together.
     """
 
     part: str
@@ -67,6 +68,7 @@ class Row:
     logodds: float | None
     answer: str | None
     leaks: bool | None
+    mass: float | None = None
 
     @property
     def unreadable(self) -> bool:
@@ -161,5 +163,6 @@ def _row(
             logodds=values["yes_logodds"],
             answer=values["answer"],
             leaks=leaks,
+            mass=values["mass"],
         )
     ]

@@ -1,10 +1,9 @@
-"""The criteria in plain words: a table of verdicts, what each rests on, and remarks on how far to trust them."""
+"""The criteria in plain words: a table of verdicts, and what each rests on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
-from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
 from introspect.analysis.intervals import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
@@ -22,9 +21,6 @@ MEANS: Mapping[Criterion, str] = {
     "internality": "the report is not read off the subject's own words or its prompt",
     "metacognition": "passes behavioural tests of a report about the state; none shows a representation of it as such",
 }
-ENOUGH = 50
-"""Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
-ENOUGH_LEADS = 50
 FEWEST = 3
 """Concepts below which their spread is not worth reckoning with."""
 
@@ -122,37 +118,6 @@ def setting(study: Study) -> str:
         f"choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
         f"{score}.{salt}"
     )
-
-
-def remarks(study: Study, evidence: Evidence, results: Mapping[Criterion, CriterionResult]) -> list[str]:
-    """Return what a referee would remark on."""
-    found: list[str] = []
-    n = len(evidence.concepts)
-    if n < ENOUGH:
-        found.append(f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses.")
-    arms = {row.arm for row in evidence.rows if row.part in {"report", "detection"}}
-    if not arms & {"random", "covariance", "shuffled"}:
-        found.append("No arm has vectors of noise at matched norm: whether any disturbance would do is not known.")
-    if not evidence.of("question"):
-        found.append("There are no control questions: a bias towards yes is not excluded.")
-    leads = {row.prompt for row in evidence.of("report", "none")}
-    if 0 < len(leads) < ENOUGH_LEADS:
-        found.append(f"The arm without injection has only {len(leads)} prompts of its own.")
-    replies = [row for row in evidence.rows if row.noticed is not None and row.part != "elsewhere"]
-    unread = sum(row.unreadable for row in replies)
-    if replies and unread > 0.2 * len(replies):
-        found.append(f"{100 * unread / len(replies):.0f} % of all replies cannot be read as an answer.")
-    if study.salt != SALT:
-        found.append(f"The split was made with the salt {study.salt!r}, not the project's.")
-    found += [f"{part.part.name}: {part.because}." for part in _parts(results.values()) if part.because]
-    if results["accuracy"].status == "met" and results["metacognition"].status != "met":
-        found.append("Accuracy alone shows that a model can be steered.")
-    found.append("Replies were graded by rules; no judge was used, so no judge's errors are carried along.")
-    return list(dict.fromkeys(found))
-
-
-def _parts(results: Iterable[CriterionResult]) -> Iterator[PartResult]:
-    return (part for result in results for clause in result.clauses if clause.applies for part in clause.parts)
 
 
 def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[str, Any]:
