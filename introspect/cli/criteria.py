@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from introspect.analysis.grid import Grid
     from introspect.analysis.studies import StudyAnalysis
     from introspect.organisms.catalog import Specimen
     from introspect.records import Rules, TrialSpec
@@ -36,6 +37,9 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "optimism": analysis.optimism,
             "choice": analysis.choice,
             "criteria": words.as_json(results, study.rules),
+            "grids": [
+                {"measure": grid.measure, "p": grid.p, "cells": grid.table.to_dicts()} for grid in analysis.grids
+            ],
             "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
             "remarks": remarks,
         }
@@ -50,6 +54,8 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
         for what, figure in words.lines(result, study.rules):
             console.print(Text(f"  {what}"))
             console.print(Text(f"    {figure}", style="dim"))
+    for grid in analysis.grids:
+        console.print(_grid_table(grid))
     for title, sentences in (
         ("beside the criteria", [each.sentence for each in analysis.beside]),
         ("remarks", remarks),
@@ -57,6 +63,16 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
         console.rule(Text(title), align="left")
         for sentence in sentences:
             console.print(Text(f"  {sentence}"))
+
+
+def _grid_table(grid: "Grid") -> Table:
+    table = Table(title=Text(f"exploration: {grid.measure}, cell by cell"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    for head in ("layer", "strength", "concepts", "value", "p", "p of the best", "p Holm", "p B–H"):
+        table.add_column(head, justify="right")
+    for layer, strength, n, value, *p in grid.table.iter_rows():
+        table.add_row(str(layer), f"{strength:g}", str(n), f"{value:+.2f}", *(f"{each:.4f}" for each in p))
+    return table
 
 
 def _criteria_table(analysis: "StudyAnalysis") -> Table:

@@ -75,7 +75,7 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
         rules, plans = load_study(plan, overrides)
         prepared = prepare_battery(planned(rules, plans))
         _print_battery(prepared)
-        reported = [spec for each in prepared if each.plan.name != rules.choose for spec in each.everything]
+        reported = [spec for each in prepared if each.plan.name not in rules.on_grid for spec in each.everything]
         print_forecasts(reported, rules)
         return
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)

@@ -16,8 +16,10 @@ from typing import Literal, get_args
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.measures import Counting, Values
-from introspect.analysis.intervals import Interval, over_concepts, verdict
+from introspect.analysis.criteria.measures import Values
+from introspect.analysis.interval import Interval
+from introspect.analysis.intervals import over_concepts, verdict
+from introspect.analysis.naming import Counting
 from introspect.errors import IntrospectError
 from introspect.records import Rules
 

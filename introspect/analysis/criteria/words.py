@@ -5,7 +5,7 @@ from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
-from introspect.analysis.intervals import Bounds
+from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
 from introspect.records import SALT, Rules, Study
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from introspect.analysis.effects import NEUTRAL, of_metric, units
 from introspect.analysis.findings.finding import Finding, above, signed
+from introspect.analysis.grid import detection_grid
 from introspect.analysis.information import guess_prior, information
 from introspect.analysis.means import Mean, clustered_mean, paired_difference
 from introspect.analysis.rates import Rate, clustered_rate
@@ -247,6 +248,8 @@ def yes_no(outcomes: pl.DataFrame, effects: pl.DataFrame) -> list[Finding]:
                 table.drop("words"),
             )
         )
+        if (grid := detection_grid(outcomes, manner)) is not None:
+            found.append(Finding(f"best cell, {manner}", grid.sentence, grid.table))
     return found
 
 
