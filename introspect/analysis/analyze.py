@@ -74,6 +74,7 @@ class Analysis:
             "question": manifest.plan.question,
             "subject": manifest.subject.model_dump(mode="json"),
             "plan_hash": digest(manifest.plan.identity()),
+            "salt": manifest.plan.salt,
             "grader": next((claim.grader for claim in self.claims.values()), None),
             "n_trials": len(self.run.trials),
             "n_planned": manifest.n_planned,

@@ -107,7 +107,9 @@ def test_choosing_on_test_data_is_remarked_on():
 
 def test_another_salt_is_remarked_on():
     real = _sound()
-    assert any("salt 'mine'" in each for each in said(real, study_of(real.concepts, salt="mine")))
+    assert any(
+        "another salt than the project's: 'mine'" in each for each in said(real, study_of(real.concepts, salt="mine"))
+    )
     assert not any("salt" in each for each in said(real))
 
 

@@ -181,7 +181,7 @@ def _earlier(evidence: Evidence, level: float) -> Iterator[Finding]:
     if values:
         yield Finding(
             "earlier turn",
-            "Injected into an earlier turn only, so that it reaches the answer through the cache alone: log-odds of yes "
+            "Injected into an earlier turn only, which reaches the answer through the cache alone: log-odds of yes "
             f"move by {bounded(over_concepts(values, level))} nats, {len(values)} concepts{p_of(values)}. It shows a "
             "report of a past state and does not exclude a leak.",
         )

@@ -10,7 +10,8 @@ from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import CriterionResult, PartResult
 from introspect.analysis.runs import Run
 from introspect.graders.rules import RuleGrader
-from introspect.records import SALT, Audit, Plan, Study, Trial
+from introspect.records import Audit, Plan, Study, Trial
+from introspect.split import other_salt
 
 ENOUGH = 50
 """Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
@@ -77,8 +78,8 @@ def _choice(study: Study, evidence: Evidence) -> Iterator[str]:
     apart = [group for group in study.groups if len({study.sides.get(name) for name in group}) > 1]
     if apart:
         yield f"Near neighbours stand on both sides of the split: {', '.join(apart[0])}."
-    if study.salt != SALT:
-        yield f"The split was made with the salt {study.salt!r}, not the project's."
+    if said := other_salt(study.salt):
+        yield said
 
 
 def _controls(evidence: Evidence) -> Iterator[str]:

@@ -7,7 +7,8 @@ from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
 from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
-from introspect.records import SALT, Rules, Study
+from introspect.records import Rules, Study
+from introspect.split import other_salt
 
 TITLES: Mapping[Criterion, str] = {
     "accuracy": "Accurate",
@@ -112,7 +113,7 @@ def setting(study: Study) -> str:
     )
     score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
     n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
-    salt = "" if study.salt == SALT else f" The split has another salt than the project's: {study.salt!r}."
+    salt = f" {said}" if (said := other_salt(study.salt)) else ""
     return (
         f"All four are judged at layer {study.layer}, strength {study.strength:g}, on {n[1]} concepts that did not "
         f"choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
