@@ -97,7 +97,7 @@ def whole(name):
 def test_noise_is_set_against_concepts_with_a_test_that_is_paid_for():
     found = whole("introspector")
     said = found["selectivity, replies, covariance"]
-    assert "60 concepts, p = 0.0001 (signs flipped, Holm over 1 tests)" in said
+    assert "60 concepts, p = 0.0002 (signs flipped, Holm over 1 tests)" in said
     assert "earlier turn" not in found
     assert "opaque codes" not in found
 

@@ -15,7 +15,7 @@ def trials(threshold=4.0, slope=1.0, lapse=0.2, guess=0.0, strengths=STRENGTHS, 
     """Answers of concepts that all follow one curve."""
     rng = np.random.default_rng(seed)
     rows = [
-        (s, f"c{i}", rng.random() < guess + (1 - guess - lapse) * ndtr((np.log2(s) - np.log2(threshold)) * slope))
+        (s, f"c{i}", bool(rng.random() < guess + (1 - guess - lapse) * ndtr(np.log2(s / threshold) * slope)))
         for s in strengths
         for i in range(n)
         for _ in range(each)
