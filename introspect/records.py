@@ -155,16 +155,23 @@ class Rules(Record):
 
     ``choose`` is the experiment whose trials, all of the development half, choose one layer and strength for all the
     others, by the statistic ``choose_by``. ``rate`` and ``logodds`` are the smallest effects that count, the second in
-    nats; ``level`` is that of the two-sided intervals. Concepts whose vectors have a cosine of ``neighbours`` or more
-    stay on one side of the split.
+    nats; ``level`` is that of the two-sided intervals. The experiments of ``explore`` run on the same half on
+    their whole grids, and decide nothing. Concepts whose vectors have a cosine of ``neighbours`` or more stay on one
+    side of the split.
     """
 
     choose: str = "choose"
+    explore: tuple[str, ...] = ()
     choose_by: Literal["success", "named", "noticed"] = "success"
     rate: float = Field(default=0.10, gt=0, lt=1)
     logodds: float = Field(default=0.5, gt=0)
     level: float = Field(default=0.975, gt=0.5, lt=1)
     neighbours: float = Field(default=0.8, gt=0, le=1)
+
+    @property
+    def on_grid(self) -> frozenset[str]:
+        """The experiments that run on the half that chooses, on their whole grids."""
+        return frozenset({self.choose, *self.explore})
 
 
 class Candidate(Record):

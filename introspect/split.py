@@ -14,6 +14,11 @@ from itertools import count, islice
 from introspect.records import SALT, Side
 
 
+def other_salt(salt: str) -> str | None:
+    """Say that a split is not the project's; ``None`` where it is."""
+    return None if salt == SALT else f"The split has another salt than the project's: {salt!r}."
+
+
 def side_of(item: str, kind: str, salt: str = SALT) -> Side:
     """Return the side of one item.
 

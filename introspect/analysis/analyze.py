@@ -79,6 +79,7 @@ class Analysis:
             "question": manifest.plan.question,
             "subject": manifest.subject.model_dump(mode="json"),
             "plan_hash": digest(manifest.plan.identity()),
+            "salt": manifest.plan.salt,
             "grader": self.grader if self.claims else None,
             **({"caution": self.caution} if self.caution else {}),
             "n_trials": len(self.run.trials),

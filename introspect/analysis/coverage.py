@@ -22,16 +22,10 @@ import polars as pl
 from jaxtyping import Float
 from scipy import special, stats
 
-from introspect.analysis.intervals import (
-    Bounds,
-    Interval,
-    bca,
-    doubtful,
-    exact_bounds,
-    over_concepts,
-    verdict,
-    with_items,
-)
+from introspect.analysis.crossed import with_items
+from introspect.analysis.exact import exact_bounds
+from introspect.analysis.interval import Bounds, Interval
+from introspect.analysis.intervals import bca, doubtful, over_concepts, verdict
 from introspect.analysis.means import generator
 
 Measure = Literal["rate", "difference", "log-odds", "crossed", "sparse"]

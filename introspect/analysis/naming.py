@@ -1,33 +1,33 @@
 """What is named first, and how often that is the injected word, above the subject's habit of naming that word.
 
 The *hit rate* of a concept is how often its word is named first under its own vector; its *prior* is how often that
-same word is named first when another concept was injected, in the same cell and wording. A subject that always says
+same word is named first when another concept was injected, in the same cell and wording, every other concept weighing
+the same. A subject that always says
 "apple" hits apple always, and its prior for apple is as high: the difference is 0. What is named under noise vectors
 stands beside. Of a list of words only the first counts, so that a long list earns nothing.
 
 Every concept has one value, the mean over wordings (each weighs the same) and over the trials of a wording; intervals
 over concepts are the caller's. An unreadable reply stays in the denominator, and can be counted ``for`` the subject
-(it named the injected word) or ``against`` it (it named nothing right, and named every other concept to equal parts).
+(it named the injected word) or ``against`` it (it named nothing right, and named every other concept to equal parts);
+``as read`` it claims nothing.
 
 Source: Lederman & Mahowald (2026, arXiv 2603.05414) on wrong guesses that fall on one word; Pearson-Vogel et al. (2026,
 arXiv 2602.20031) on mutual information.
 """
 
-import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from statistics import mean
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
-from jaxtyping import Float
 
 from introspect.analysis.information import PERMUTATIONS, GuessPrior, Information, guess_prior, information
 from introspect.words import mention
 
-Counting = Literal["as_read", "for", "against"]
+Counting = Literal["as read", "for", "against"]
 COLUMN = "named_first"
 _BLOCK = ("task", "info", "layer", "strength", "wording")
 _JOINED = re.compile(r"\s*(?:[,;/|]|\band\b|\bor\b|&)\s*", flags=re.IGNORECASE)
@@ -44,17 +44,41 @@ class WrongGuess:
     n_wrong: int
 
 
+class Answer(NamedTuple):
+    """What was said in a trial under a concept's vector; ``block`` are the trials that were asked alike."""
+
+    concept: str
+    block: Hashable
+    said: str | None
+    unreadable: bool
+
+
+class Above(NamedTuple):
+    """How often a word is said under its concept, and under others, in ``n`` trials; ``None`` where there is no other.
+
+    Rates are means over blocks.
+    """
+
+    n: int
+    hit: float | None
+    prior: float | None
+
+    @property
+    def excess(self) -> float | None:
+        """The first less the second."""
+        return None if self.hit is None or self.prior is None else self.hit - self.prior
+
+
 @dataclass(frozen=True, slots=True)
 class Naming:
     """Identification in one cell.
 
-    ``values`` are the frames of ``naming_values`` by counting, ``given_noticing`` likewise over the trials that report
-    noticing. ``information`` is that of all trials, silence being an answer; ``information_given_noticing`` that of
-    trials that report noticing and name something. ``under_noise`` is what noise vectors bring about, by arm.
+    ``given_noticing`` is the frame of ``naming_values`` over the trials that report noticing. ``information`` is of all
+    trials, silence being an answer; ``information_given_noticing`` of those that report noticing and name something.
+    ``under_noise`` is what noise vectors bring about, by arm.
     """
 
-    values: Mapping[Counting, pl.DataFrame]
-    given_noticing: Mapping[Counting, pl.DataFrame]
+    given_noticing: pl.DataFrame
     information: Information
     information_given_noticing: Information
     wrong: WrongGuess
@@ -99,39 +123,54 @@ def with_first_named(frame: pl.DataFrame, forms_by_concept: Mapping[str, Sequenc
     return frame.with_columns(pl.Series(COLUMN, firsts, dtype=pl.String))
 
 
-def naming_values(
-    frame: pl.DataFrame, counting: Counting = "as_read", *, given_noticing: bool = False, arm: str = "concept"
-) -> pl.DataFrame:
+def above_others(
+    answers: Iterable[Answer], wanted: Callable[[str], str | None], counting: Counting = "as read"
+) -> dict[str, Above]:
+    """Return how often what is wanted of a concept is said under its vector, and under those of other concepts.
+
+    Args:
+        answers: One a trial.
+        wanted: The word that is looked for under a concept; a concept without one is left out.
+        counting: What unreadable replies count as.
+
+    Returns:
+        By concept. Blocks in which a concept is alone say nothing about its prior and are left out of its rates.
+    """
+    blocks: dict[Hashable, dict[str, list[Answer]]] = {}
+    for answer in answers:
+        blocks.setdefault(answer.block, {}).setdefault(answer.concept, []).append(answer)
+    found: dict[str, list[tuple[int, float | None, float | None]]] = {}
+    for owned in blocks.values():
+        for concept, each in _of_block(owned, wanted, counting):
+            found.setdefault(concept, []).append(each)
+    return {concept: _over_blocks(parts) for concept, parts in found.items()}
+
+
+def naming_values(frame: pl.DataFrame, *, given_noticing: bool = False, arm: str = "concept") -> pl.DataFrame:
     """Return every concept's hit rate, naming prior, and the first less the second.
 
     Args:
         frame: Outcomes with ``named_first``. The choices of a task without a reply may stand there as well.
-        counting: What unreadable replies count as.
-        given_noticing: Take only the trials that report noticing; where unreadable replies count for or against,
-            these are taken as reporting it.
+        given_noticing: Take only the trials that report noticing.
         arm: The arm whose vectors act.
 
     Returns:
-        One row a concept in alphabetic order: ``concept``, ``n`` trials, ``hit``, ``prior``, ``excess``. Wordings in
-        which a concept was the only one say nothing about its prior and are left out; without any other the rates are
-        null.
+        One row a concept in alphabetic order: ``concept``, ``n`` trials, ``hit``, ``prior``, ``excess``; the rates are
+        null where there is no other concept to compare with.
     """
-    trials = _trials(frame, arm, counting, given_noticing)
-    found: dict[str, list[tuple[int, float, float]]] = {}
-    block = [name for name in _BLOCK if name in trials.columns]
-    for part in trials.partition_by(block, maintain_order=True) if block and len(trials) else [trials]:
-        for concept, each in _of_block(part, counting).items():
-            found.setdefault(concept, []).append(each)
-    rows: list[dict[str, Any]] = []
-    for concept in sorted(found):
-        each = np.array(found[concept])
-        with_prior = each[~np.isnan(each[:, 2])]
-        hit, prior = with_prior[:, 1:].mean(axis=0).tolist() if len(with_prior) else (None, None)
-        excess = None if hit is None or prior is None else hit - prior
-        rows.append(
-            {"concept": concept, "n": int(each[:, 0].sum()), "hit": hit, "prior": prior, "excess": excess}
-        )  # fmt: skip
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    trials = _trials(frame, arm, given_noticing)
+    names = [name for name in _BLOCK if name in trials.columns]
+    answers = (
+        Answer(concept, block, said, noticed == "unreadable")
+        for (concept, said, noticed), block in zip(
+            trials.select("concept", COLUMN, "noticed").iter_rows(),
+            trials.select(names).iter_rows() if names else [()] * len(trials),
+            strict=True,
+        )
+    )
+    found = above_others(answers, lambda concept: concept)
+    rows = [(concept, each.n, each.hit, each.prior, each.excess) for concept, each in sorted(found.items())]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 
 def identification(
@@ -145,15 +184,10 @@ def identification(
         seed: Of the permutations, which deal what was named again within a wording.
         n_permutations: How many.
     """
-    countings: tuple[Counting, ...] = ("as_read", "for", "against")
-    trials = _trials(frame, arm, "as_read", given_noticing=False)
-    noticed = _trials(frame, arm, "as_read", given_noticing=True).filter(pl.col(COLUMN).is_not_null())
-    both = [_information(part, seed, n_permutations) for part in (trials, noticed)]
+    trials, noticed = (_trials(frame, arm, given) for given in (False, True))
+    both = [_information(part, seed, n_permutations) for part in (trials, noticed.filter(pl.col(COLUMN).is_not_null()))]
     return Naming(
-        values={counting: naming_values(frame, counting, arm=arm) for counting in countings},
-        given_noticing={
-            counting: naming_values(frame, counting, given_noticing=True, arm=arm) for counting in countings
-        },
+        given_noticing=naming_values(frame, given_noticing=True, arm=arm),
         information=both[0],
         information_given_noticing=both[1],
         wrong=wrong_guess(trials["concept"].to_list(), trials[COLUMN].to_list()),
@@ -179,38 +213,46 @@ def named_under_noise(
     return {name: guess_prior(frame.filter(pl.col("arm") == name)[COLUMN].to_list()) for name in sorted(there)}
 
 
-def _trials(frame: pl.DataFrame, arm: str, counting: Counting, given_noticing: bool) -> pl.DataFrame:
+def _trials(frame: pl.DataFrame, arm: str, given_noticing: bool) -> pl.DataFrame:
     trials = frame.filter((pl.col("arm") == arm) & pl.col("concept").is_not_null())
     if "noticed" not in trials.columns:
         trials = trials.with_columns(pl.lit(None, dtype=pl.String).alias("noticed"))
-    if not given_noticing:
-        return trials
-    return trials.filter(pl.col("noticed").is_in(["yes"] if counting == "as_read" else ["yes", "unreadable"]))
+    return trials.filter(pl.col("noticed") == "yes") if given_noticing else trials
 
 
-def _of_block(part: pl.DataFrame, counting: Counting) -> dict[str, tuple[int, float, float]]:
-    """Return (trials, hit rate, prior) of every concept injected in a block; NaN for a prior without others."""
-    concepts = sorted(part["concept"].unique())
-    place = {name: i for i, name in enumerate(concepts)}
-    named: Float[np.ndarray, "injected named"] = np.zeros((len(concepts), len(concepts)))
-    sizes = np.zeros(len(concepts), dtype=np.int64)
-    for concept, first, noticed in part.select("concept", COLUMN, "noticed").iter_rows():
-        row = place[concept]
-        sizes[row] += 1
-        if noticed == "unreadable" and counting != "as_read":
-            named[row] += _unreadable(row, len(concepts), counting)
-        elif first in place:
-            named[row, place[first]] += 1
-    rates = named / sizes[:, None]
-    hits = np.diag(rates)
-    others = (rates.sum(axis=0) - hits) / (len(concepts) - 1) if len(concepts) > 1 else np.full(1, math.nan)
-    return {name: (int(sizes[i]), float(hits[i]), float(others[i])) for name, i in place.items()}
+def _of_block(
+    owned: Mapping[str, Sequence[Answer]], wanted: Callable[[str], str | None], counting: Counting
+) -> Iterable[tuple[str, tuple[int, float | None, float | None]]]:
+    """Yield trials, hit rate and prior of every concept injected in a block, without rates where it is alone."""
+    said: dict[str, Counter[str]] = {}
+    lost: dict[str, float] = {}
+    everywhere: Counter[str] = Counter()
+    for concept, answers in owned.items():
+        said[concept] = Counter(each.said for each in answers if each.said is not None and not each.unreadable)
+        lost[concept] = sum(each.unreadable for each in answers) / len(answers)
+        for name, count in said[concept].items():
+            everywhere[name] += count / len(answers)  # pyright: ignore[reportArgumentType]
+    others, all_lost = len(owned) - 1, sum(lost.values())
+    for concept, answers in owned.items():
+        name = wanted(concept)
+        if name is None:
+            continue
+        n = len(answers)
+        if not others:
+            yield concept, (n, None, None)
+            continue
+        hit = said[concept][name] / n
+        prior = (everywhere[name] - hit) / others
+        prior += (all_lost - lost[concept]) / others**2 if counting == "against" else 0.0
+        hit += lost[concept] if counting == "for" else 0.0
+        yield concept, (n, hit, min(1.0, max(0.0, prior)))  # sums of shares are off by rounding
 
 
-def _unreadable(row: int, n: int, counting: Counting) -> Float[np.ndarray, " named"]:
-    """Return what an unreadable reply is taken to name: the injected word, or every other one in equal parts."""
-    own = np.arange(n) == row
-    return own.astype(float) if counting == "for" else ~own / max(n - 1, 1)
+def _over_blocks(parts: Sequence[tuple[int, float | None, float | None]]) -> Above:
+    hits = [hit for _, hit, _ in parts if hit is not None]
+    priors = [prior for *_, prior in parts if prior is not None]
+    n = sum(n for n, *_ in parts)
+    return Above(n, mean(hits), mean(priors)) if hits and priors else Above(n, None, None)
 
 
 def _information(trials: pl.DataFrame, seed: int, n_permutations: int) -> Information:

@@ -30,11 +30,13 @@ Sign = Literal["greater", "two-sided"]
 class GridTest:
     """What the best of many cells is worth.
 
-    ``statistics`` is what was measured in each cell and ``adjusted`` its p among all the cells; ``best`` is the place
-    of the cell with the largest statistic (the first of several), ``p`` that cell's.
+    ``statistics`` is what was measured in each cell, ``alone`` its p as if it were the only cell and ``adjusted`` its p
+    among all of them; ``best`` is the place of the cell with the largest statistic (the first of several), ``p`` that
+    cell's adjusted one.
     """
 
     statistics: Float[np.ndarray, " cell"]
+    alone: Float[np.ndarray, " cell"]
     adjusted: Float[np.ndarray, " cell"]
     best: int
     p: float
@@ -106,11 +108,11 @@ def max_naming(
     plan = _plan(injected, wording, unit)
     rng = generator(seed)
     observed = _excess(named, plan.concept[None], plan)[0]
-    best = np.empty(n_permutations)
+    dealt = np.empty((n_permutations, len(named)))
     step = max(1, _AT_A_TIME // injected.size)
     for start, stop in pairwise([*range(0, n_permutations, step), n_permutations]):
-        best[start:stop] = _excess(named, _deal(plan, rng, stop - start), plan).max(axis=1)
-    return _judged(observed, best)
+        dealt[start:stop] = _excess(named, _deal(plan, rng, stop - start), plan)
+    return _judged(observed, dealt)
 
 
 def max_sign(
@@ -145,8 +147,8 @@ def max_sign(
     signs = _all_signs(n) if 2**n <= n_permutations else generator(seed).choice((-1.0, 1.0), (n_permutations, n))
     flipped, observed = _students(signs, filled, sizes), _students(np.ones((1, n)), filled, sizes)[0]
     if alternative == "greater":
-        return _judged(observed, flipped.max(axis=1))
-    judged = _judged(np.abs(observed), np.abs(flipped).max(axis=1))
+        return _judged(observed, flipped)
+    judged = _judged(np.abs(observed), np.abs(flipped))
     return replace(judged, statistics=observed)
 
 
@@ -205,14 +207,16 @@ def _adjusted(p: Sequence[float] | Float[np.ndarray, " test"], method: str) -> F
     return np.asarray(multipletests(values, method=method)[1], dtype=np.float64) if values.size else values
 
 
-def _judged(observed: Float[np.ndarray, " cell"], best: Float[np.ndarray, " deal"]) -> GridTest:
-    """Hold every cell against the best cells of the deals."""
+def _judged(observed: Float[np.ndarray, " cell"], dealt: Float[np.ndarray, "deal cell"]) -> GridTest:
+    """Hold every cell against itself and against the best cells of the deals."""
     # Ties are real: shares of few trials take few values.
     slack = _TIE * np.maximum(1.0, np.abs(np.where(np.isinf(observed), 1.0, observed)))
-    as_good = (best[:, None] >= observed - slack).sum(axis=0)
-    adjusted = (1 + as_good) / (1 + len(best))
+    alone, adjusted = (
+        (1 + (others >= observed - slack).sum(axis=0)) / (1 + len(dealt))
+        for others in (dealt, dealt.max(axis=1, keepdims=True))
+    )
     top = int(observed.argmax())
-    return GridTest(observed, adjusted, top, float(adjusted[top]), len(best))
+    return GridTest(observed, alone, adjusted, top, float(adjusted[top]), len(dealt))
 
 
 def _plan(injected: Int[np.ndarray, " trial"], wording: Int[np.ndarray, " trial"], unit: str) -> _Plan:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from scipy import special
 
-from introspect.analysis.intervals import LEVEL, Bounds
+from introspect.analysis.interval import LEVEL, Bounds
 
 POWER = 0.8
 """So often an effect as large as the smallest detectable one is found: "undetermined" in at most a fifth of runs."""

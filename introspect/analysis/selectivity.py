@@ -16,6 +16,7 @@ import polars as pl
 
 from introspect.analysis.detection import sign_of
 from introspect.analysis.means import Mean, clustered_mean
+from introspect.analysis.permutation import Paired, paired
 
 Measure = Literal["rate", "logodds"]
 FAMILIES = ("random", "covariance", "shuffled", "negated", "other")
@@ -38,6 +39,7 @@ class Selectivity:
             ``under_noise``, ``gap``; unreadable replies count as no there. In ``gap_for`` they count as yes under the
             concept alone, in ``gap_against`` under the noise alone.
         mean: Of the gaps, with 95 % bounds over concepts.
+        test: Of the two arms, concept by concept; ``None`` with a single concept.
     """
 
     family: str
@@ -45,6 +47,7 @@ class Selectivity:
     measure: Measure
     values: pl.DataFrame
     mean: Mean
+    test: Paired | None
 
 
 def selectivity(
@@ -70,7 +73,12 @@ def selectivity(
                 values = _paired(concepts, noise.filter(pl.col("match").eq_missing(match)))
                 if len(values):
                     mean = clustered_mean(values["gap"].to_list(), values["concept"].to_list())
-                    found.append(Selectivity(family, match, measure, values, mean))
+                    test = (
+                        paired(values["under_concept"].to_numpy(), values["under_noise"].to_numpy())
+                        if len(values) > 1
+                        else None
+                    )
+                    found.append(Selectivity(family, match, measure, values, mean, test))
     return tuple(found)
 
 

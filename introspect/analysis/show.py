@@ -13,6 +13,7 @@ from introspect.analysis.findings.finding import Finding
 from introspect.analysis.metrics import METRICS, Metric
 from introspect.analysis.runs import Run
 from introspect.analysis.verdict import Verdict
+from introspect.split import other_salt
 
 ROOM = {"share": 14, "mean": 22}
 """Columns of the terminal that a measure takes; measures are shown as long as they fit into eighty."""
@@ -72,6 +73,8 @@ def print_analysis(analysis: Shown, cells: bool = False, console: Console | None
     if n < manifest.n_planned:
         missing = f"{n} of {manifest.n_planned} planned trials so far; run the same command again to go on."
         out.print(Text(missing, style="yellow"))
+    if said := other_salt(manifest.plan.salt):
+        out.print(Text(said, style="yellow"))
     out.print(Text(analysis.verdict.sentence, style="bold"))
     for point in dict.fromkeys((*analysis.verdict.points, *(finding.sentence for finding in analysis.findings))):
         out.print(Text(f"  {point}"))

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.clauses import CLAUSES, Clause, Criterion
+from introspect.analysis.criteria.doses import doses
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
 from introspect.analysis.criteria.judge import CriterionResult, judge
+from introspect.analysis.criteria.remarks import remarks
 from introspect.analysis.criteria.words import setting
 from introspect.analysis.findings.finding import Finding
-from introspect.analysis.naming import COLUMN, with_first_named
+from introspect.analysis.grid import Grid, grids
 from introspect.analysis.outcomes import grade_run, outcomes
-from introspect.analysis.permutation import GridTest, max_naming
 from introspect.analysis.runs import Run, load_run
 from introspect.errors import RunFolderError
 from introspect.graders.rules import RuleGrader
@@ -55,17 +55,25 @@ class StudyAnalysis:
     def beside(self) -> list[Finding]:
         """What the study shows beyond the criteria, at the same setting."""
         run = next(iter(self.runs.values()))
-        kept = [frame for name, frame in self.frames.items() if name != self.study.rules.choose]
-        found = beside(kept, run.manifest.concepts, run.manifest.plan.temperature)
+        kept = [frame for name, frame in self.frames.items() if name not in self.study.rules.on_grid]
+        rules, manifest = self.study.rules, run.manifest
+        found = beside(kept, self.evidence, manifest.concepts, manifest.plan.temperature, rules.level)
+        if self.study.layer is not None:
+            found += [each for frame in self._on_grid for each in doses(frame, self.study.layer)]
         asked = self.evidence.questions
         readers = [read_readers(each.path) for each in self.runs.values()]
         return [*found, *(each for one in readers for each in observed(one, asked))]
 
     @property
-    def grid(self) -> GridTest | None:
-        """Whether concepts are named more often than by luck in the best cell of the grid, on the half that chose."""
-        frame = self.frames.get(self.study.rules.choose)
-        return None if frame is None else grid_test(frame, next(iter(self.runs.values())).manifest.concepts)
+    def remarks(self) -> list[str]:
+        """What a referee would remark on."""
+        return remarks(self.study, self.evidence, self.results, self.runs.values())
+
+    @property
+    def grids(self) -> list[Grid]:
+        """Every cell of the grids on the half that chose, with p corrected for the choice of the best."""
+        concepts = next(iter(self.runs.values())).manifest.concepts
+        return [grid for frame in self._on_grid for grid in grids(frame, concepts)]
 
     @property
     def choice(self) -> list[str]:
@@ -76,17 +84,18 @@ class StudyAnalysis:
                 f"On the half that chose it the setting looks better by {self.optimism:+.2f} than on the other "
                 "(optimism)."
             )
-        if (test := self.grid) is not None:
-            found.append(
-                f"Naming in the best of {len(test.statistics)} cells, injected concepts dealt again: p = {test.p:.4f}, "
-                "corrected for the choice."
-            )
+        found += [grid.sentence for grid in self.grids]
         return found
+
+    @property
+    def _on_grid(self) -> list[pl.DataFrame]:
+        """The outcomes of the experiments on the half that chose."""
+        return [self.frames[name] for name in self.runs if name in self.study.rules.on_grid]
 
     def _is_main(self, name: str) -> bool:
         frame = self.frames[name]
         spoken = (frame["protocol"] == "injected_thought") & (frame["task"] == "report") & (frame["arm"] == "concept")
-        return name != self.study.rules.choose and bool(spoken.any())
+        return name not in self.study.rules.on_grid and bool(spoken.any())
 
 
 def candidates(path: Path, by: str) -> tuple[Candidate, ...]:
@@ -107,29 +116,6 @@ def _scores(frame: pl.DataFrame, by: str) -> list[Candidate]:
         Candidate(layer=layer, strength=strength, score=float(score), n=n)
         for layer, strength, score, n in cells.sort("layer", "strength").iter_rows()
     ]
-
-
-def grid_test(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> GridTest | None:
-    """Test naming in the best cell of a grid, by dealing the injected concepts again among the trials of a wording.
-
-    Args:
-        frame: Outcomes of reports on the whole grid.
-        concepts: Every form of every concept.
-
-    Returns:
-        ``None`` where the cells do not have the same trials.
-    """
-    key = ["wording", "concept", "sample"]
-    trials = with_first_named(frame.filter((pl.col("arm") == "concept") & (pl.col("task") == "report")), concepts)
-    whole = trials.sort("layer", "strength").group_by(["layer", "strength"], maintain_order=True)
-    cells = [part.sort(key) for _, part in whole]
-    if not cells or any(not cell.select(key).equals(cells[0].select(key)) for cell in cells):
-        return None
-    number = {name: place for place, name in enumerate(concepts)}
-    named = np.array([[number.get(name or "", -1) for name in cell[COLUMN].to_list()] for cell in cells])
-    wordings = {name: place for place, name in enumerate(cells[0]["wording"].unique(maintain_order=True))}
-    injected = np.array([number[name] for name in cells[0]["concept"].to_list()])
-    return max_naming(named, injected, np.array([wordings[name] for name in cells[0]["wording"].to_list()]), "concept")
 
 
 def chosen(found: Sequence[Candidate]) -> Candidate:
@@ -156,7 +142,7 @@ def open_evidence(path: Path) -> tuple[Study, dict[str, Run], dict[str, pl.DataF
     names = [*study.experiments, *(f"{name}_{CONTINUED}" for name in study.experiments)]
     runs = {name: load_run(path / name) for name in names if (path / name / MANIFEST).is_file()}
     frames = {name: outcomes(run, grade_run(run, grader)) for name, run in runs.items()}
-    kept = [frame for name, frame in frames.items() if name != study.rules.choose]
+    kept = [frame for name, frame in frames.items() if name not in study.rules.on_grid]
     follows = {
         trial.key: trial.spec.follows for run in runs.values() for trial in run.trials if trial.spec.follows is not None
     }

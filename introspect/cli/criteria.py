@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from introspect.analysis.grid import Grid
     from introspect.analysis.studies import StudyAnalysis
     from introspect.organisms.catalog import Specimen
+    from introspect.records import Rules, TrialSpec
     from introspect.studies.validate import Validation
 
 FULL = 20
@@ -26,7 +28,7 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
     from introspect.analysis.criteria import words
 
     study, results = analysis.study, analysis.results
-    remarks = words.remarks(study, analysis.evidence, results)
+    remarks = analysis.remarks
     if as_json:
         content = {
             "study": str(analysis.path),
@@ -35,6 +37,9 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "optimism": analysis.optimism,
             "choice": analysis.choice,
             "criteria": words.as_json(results, study.rules),
+            "grids": [
+                {"measure": grid.measure, "p": grid.p, "cells": grid.table.to_dicts()} for grid in analysis.grids
+            ],
             "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
             "remarks": remarks,
         }
@@ -49,6 +54,8 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
         for what, figure in words.lines(result, study.rules):
             console.print(Text(f"  {what}"))
             console.print(Text(f"    {figure}", style="dim"))
+    for grid in analysis.grids:
+        console.print(_grid_table(grid))
     for title, sentences in (
         ("beside the criteria", [each.sentence for each in analysis.beside]),
         ("remarks", remarks),
@@ -56,6 +63,16 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
         console.rule(Text(title), align="left")
         for sentence in sentences:
             console.print(Text(f"  {sentence}"))
+
+
+def _grid_table(grid: "Grid") -> Table:
+    table = Table(title=Text(f"exploration: {grid.measure}, cell by cell"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    for head in ("layer", "strength", "concepts", "value", "p", "p of the best", "p Holm", "p B–H"):
+        table.add_column(head, justify="right")
+    for layer, strength, n, value, *p in grid.table.iter_rows():
+        table.add_row(str(layer), f"{strength:g}", str(n), f"{value:+.2f}", *(f"{each:.4f}" for each in p))
+    return table
 
 
 def _criteria_table(analysis: "StudyAnalysis") -> Table:
@@ -69,6 +86,27 @@ def _criteria_table(analysis: "StudyAnalysis") -> Table:
         title = f"{words.TITLES[name]}: {words.MEANS[name]}"
         table.add_row(Text(title), Text(result.status, style=COLOURS[result.status]), Text(words.sentence(result)))
     return table
+
+
+def print_forecasts(specs: "list[TrialSpec]", rules: "Rules") -> None:
+    """Print, before anything is run, the smallest effect that each part of each clause could show."""
+    from introspect.analysis.criteria.beforehand import ASSUMPTIONS, SAID, forecasts
+
+    table = Table(title=Text("the smallest effect that four of five runs would find"), box=SIMPLE_HEAD, pad_edge=False)
+    table.title_justify = "left"
+    table.add_column("part")
+    for head in ("concepts", "counts from", *(each.name for each in ASSUMPTIONS)):
+        table.add_column(head, justify="right")
+    for each in forecasts(specs, rules):
+        unit = "" if each.part.unit == "rate" else " nats"
+        name = f"{each.clause.criterion}: {each.part.name}" + (f" ({each.part.basis})" if each.part.basis else "")
+        shown = [f"{value:.2f}{unit}" if value is not None else "–" for value in each.detectable]
+        table.add_row(Text(name), str(each.n_concepts), f"{each.least:g}{unit}", *shown)
+        if each.because:
+            table.add_row(Text(f"  undetermined: {each.because}", style="yellow"))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(Text(SAID))
 
 
 def validate(  # noqa: PLR0913 - one option each

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from introspect.cli.criteria import print_study
+from introspect.cli.criteria import print_forecasts, print_study
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
@@ -79,7 +79,11 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
     if dry_run:
         from introspect.sweeps.battery import prepare_battery
 
-        _print_battery(prepare_battery(planned(*load_study(plan, overrides))))
+        rules, plans = load_study(plan, overrides)
+        prepared = prepare_battery(planned(rules, plans))
+        _print_battery(prepared)
+        reported = [spec for each in prepared if each.plan.name not in rules.on_grid for spec in each.everything]
+        print_forecasts(reported, rules)
         return
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
     run_study(plan, folder, overrides)
@@ -154,6 +158,7 @@ def _is_battery_folder(folder: Path) -> bool:
 
 def _analyze_battery(folder: Path, as_json: bool) -> None:
     from introspect.analysis.battery import load_battery_runs
+    from introspect.split import other_salt
 
     battery = load_battery_runs(folder)
     if as_json:
@@ -167,6 +172,8 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
     for name, analysis in battery.analyses.items():
         console.rule(Text(name), align="left")
         console.print(Text(analysis.verdict.sentence, style="bold"))
+        if said := other_salt(analysis.run.manifest.plan.salt):
+            console.print(Text(said, style="yellow"))
         for finding in analysis.findings:
             console.print(Text(f"  {finding.sentence}"))
     console.rule(Text("layer profiles"), align="left")
@@ -257,6 +264,7 @@ def figures(
         "command": f"introspect figures {folder} --out {out}",
         "plan": manifest.plan.name,
         "plan_hash": digest(manifest.plan.identity()),
+        "salt": manifest.plan.salt,
         "subject": manifest.subject.fingerprint,
         "n": len(analysis.run.trials),
         "n_planned": manifest.n_planned,
@@ -336,13 +344,15 @@ def _battery_figures(folder: Path, out: Path) -> None:
     command = f"introspect figures {folder} --out {out}"
     n = 0
     for name, analysis in battery.analyses.items():
-        sidecar = {"run": str(folder / name), "command": command, "n": len(analysis.run.trials)}
+        plan = analysis.run.manifest.plan
+        sidecar = {"run": str(folder / name), "command": command, "n": len(analysis.run.trials), "salt": plan.salt}
         n += len(write_figures(run_figures(analysis), out / name, sidecar)) // 3
     n += len(write_figures(battery_figures(battery), out, {"run": str(folder), "command": command})) // 3
     Console(highlight=False).print(Text(f"{n} figures in {out}"))
 
 
 def _print_battery(prepared: "list[Prepared]") -> None:
+    from introspect.split import other_salt
     from introspect.sweeps.estimate import estimate
 
     table = Table(title="battery (dry run)", title_justify="left")
@@ -354,7 +364,10 @@ def _print_battery(prepared: "list[Prepared]") -> None:
         seconds, trials = seconds + cost.seconds, trials + cost.n_trials
         table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), _duration(cost.seconds))
     table.add_row("all", "", str(trials), _duration(seconds), style="bold")
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    for said in {other_salt(each.plan.salt) for each in prepared} - {None}:
+        console.print(Text(str(said), style="yellow"))
 
 
 def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
@@ -369,6 +382,7 @@ def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
         "concepts": f"{len(prepared.concepts.names)}: {', '.join(prepared.concepts.names[:8])}"
         + (" …" if len(prepared.concepts.names) > 8 else ""),
         "wordings": ", ".join(prepared.wordings),
+        "split": f"{plan.side or 'both sides'}, salt {plan.salt!r}",
         "cells": str(cost.n_cells),
         "trials": f"{cost.n_trials} of {cost.n_all} in the plan, {cost.rows} rows at a time ({cost.way})",
         "time": f"at most {_duration(cost.seconds)} (measured on this machine, replies of full length)",

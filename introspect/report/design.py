@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from introspect.plots.style import in_order
 from introspect.plots.tasks import in_order as tasks_in_order
 from introspect.plots.text import counted
-from introspect.records import Plan, Trial, TrialSpec
+from introspect.records import SALT, Plan, Trial, TrialSpec
 
 _WHERE = {
     "prompt": "the prompt",
@@ -64,6 +64,7 @@ def _repeated(plan: Plan, specs: Sequence[TrialSpec]) -> list[str]:
         f"temperature {plan.temperature:g}" if tokens else "nothing generated" if specs else "",
         f"at most {counted(tokens, 'new token')}" if tokens else "",
         f"seed {plan.seed}",
+        "" if plan.salt == SALT else f"another salt of the split than the project's: {plan.salt!r}",
     ]
 
 

@@ -1,7 +1,8 @@
 """Running a study: split, choose on one half, run everything else on the other at the one setting chosen.
 
 1. Concept vectors are read; near neighbours by cosine stay together; every group gets a side (``introspect.split``).
-2. The experiment that chooses runs its whole grid on the development half, and one layer and strength is taken.
+2. The experiment that chooses runs its whole grid on the development half, and one layer and strength is taken. Those
+   that only explore run there as well.
 3. All other experiments run at that cell on the half that is reported, with lead-ins, questions and noise of that side.
 4. Every reply of the main report that claims something is cut just before the claim, and the same subject goes on from
    there without the vector.
@@ -71,11 +72,13 @@ def run_plans(rules: Rules, plans: Sequence[Plan], out: Path, subject: LocalSubj
     halves: dict[Side, tuple[str, ...]] = {
         side: tuple(name for name, own in study.sides.items() if own == side) for side in ("development", "report")
     }
-    choosing = first.model_copy(update={"only": halves["development"], "side": "development"})
-    run_prepared(prepare(choosing, None, reader.subject, reader), out / first.name)
+    for plan in sorted(plans, key=lambda plan: plan.name != first.name):
+        if plan.name in rules.on_grid:
+            choosing = plan.model_copy(update={"only": halves["development"], "side": "development"})
+            run_prepared(prepare(choosing, None, reader.subject, reader), out / plan.name)
     study = _chosen(study, out)
     for plan in plans:
-        if plan.name == first.name:
+        if plan.name in rules.on_grid:
             continue
         at = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
         reported = plan.model_copy(update={**at, "only": halves["report"], "side": "report"})
@@ -98,7 +101,7 @@ def planned(rules: Rules, plans: Sequence[Plan]) -> list[Plan]:
         names = load_concepts(plan.concepts).unique()
         names = names if plan.n_concepts is None else names.sample(plan.n_concepts, plan.seed)
         sides = split_groups([[name] for name in names.names], plan.salt)
-        side: Side = "development" if plan.name == rules.choose else "report"
+        side: Side = "development" if plan.name in rules.on_grid else "report"
         update: dict[str, object] = {"side": side, "only": tuple(name for name in names.names if sides[name] == side)}
         if side == "report":
             update["strengths"] = (plan.strengths[len(plan.strengths) // 2],)

@@ -132,7 +132,7 @@ def judged(each: Specimen, seed: int, out: Path) -> Found:
     if each.name == "introspector":
         concepts = {name: forms for run in runs.values() for name, forms in run.manifest.concepts.items()}
         follows = {row.key: row.follows for row in real.rows if row.follows}
-        kept = [frame for name, frame in frames.items() if name != study.rules.choose]
+        kept = [frame for name, frame in frames.items() if name not in study.rules.on_grid]
         dealt = evidence(relabelled(kept, seed), concepts, follows)
         found.append(_verdicts(RELABELLED, each, seed, dealt, study.rules))
     return _joined(found)

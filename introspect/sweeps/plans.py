@@ -92,6 +92,10 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Rules, list[P
             f"it has: {', '.join(names)}"
         )
         raise PlanError(message)
+    unknown = [name for name in rules.explore if name not in names]
+    if unknown:
+        message = f"the study {path} has no experiment {unknown[0]!r} to explore the grid; it has: {', '.join(names)}"
+        raise PlanError(message)
     return rules, plans
 
 

@@ -189,6 +189,13 @@ def test_the_analysis_opens_with_the_four_criteria(done, command):
     assert content["setting"]["salt"] == SALT
     assert any("too few" in remark for remark in content["remarks"])
     assert isinstance(content["optimism"], float)
+    (grid,) = content["grids"]
+    assert (grid["measure"], [(cell["layer"], cell["strength"]) for cell in grid["cells"]]) == (
+        "naming",
+        [(1, 2), (2, 2)],
+    )
+    assert all(cell["p"] <= cell["p_bh"] <= cell["p_holm"] <= 1 for cell in grid["cells"])
+    assert not any("span is not as named" in remark or "injected alike" in remark for remark in content["remarks"])
     shown = command("analyze", done)
     assert shown.code == 0
     titles = [
@@ -205,6 +212,31 @@ def test_the_page_is_one_file_that_names_the_verdicts_and_the_setting(done, comm
     for part in ("Accurate", "Metacognitive", f"layer {study.layer}, strength 2", "concepts that did not choose it"):
         assert part in page
     assert (copy / "report" / "report.html").is_file()
+
+
+def test_two_studies_stand_side_by_side_with_their_difference_concept_by_concept(done, command, tmp_path):
+    copy = Path(shutil.copytree(done, tmp_path / "copy"))
+    assert command("report", copy, copy, "--out", tmp_path / "both.html").code == 0
+    page = (tmp_path / "both.html").read_text()
+    assert "paired over the concepts that both were asked about" in page
+    assert "Exploration: naming, cell by cell" in page
+
+
+def test_what_only_explores_runs_on_the_whole_grid_of_the_half_that_chose_and_decides_nothing(plan, command, tmp_path):
+    file = plan.parent / "exploring.toml"
+    text = plan.read_text().replace("[criteria]", '[criteria]\nexplore = ["asked"]')
+    file.write_text(text[: text.rindex("[[experiment]]")])  # without the crossing
+    out = tmp_path / "explored"
+    assert command("run", file, "--out", out).code == 0
+    study = read_study(out)
+    asked = [trial.spec for trial in trials(out, "asked")]
+    assert {spec.layer for spec in asked if spec.vector is not None} == {1, 2}
+    assert {study.sides[spec.concept] for spec in asked if spec.vector is not None} == {"development"}
+    content = json.loads(command("analyze", out, "--json").out)
+    assert [grid["measure"] for grid in content["grids"]] == ["naming", "detection/words"]
+    internality = content["criteria"]["internality"]["clauses"][0]["parts"]
+    assert internality[0]["because"] == "there are no such trials"  # the first token was only explored
+    assert "exploration: detection/words, cell by cell" in command("analyze", out).out
 
 
 def test_a_study_cannot_be_run_in_part(plan, command, tmp_path):
@@ -227,6 +259,12 @@ def test_another_salt_splits_in_another_way_and_is_named_in_every_output(plan, d
     assert any("'mine'" in remark for remark in content["remarks"])
     assert command("report", out).code == 0
     assert "mine" in (out / "report.html").read_text()
+    for name in ("choose", "asked"):  # and of every experiment by itself
+        assert "'mine'" in command("analyze", out / name).out
+        assert json.loads(command("analyze", out / name, "--json").out)["salt"] == "mine"
+        assert "another salt of the split than the project" in (out / name / "report.html").read_text()
+    assert "'mine'" in command("run", plan, "--set", "salt=mine", "--dry-run").out
+    assert "salt" not in command("analyze", done).out
 
 
 def test_a_folder_with_another_study_is_left_alone(plan, done, command):

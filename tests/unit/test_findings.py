@@ -8,7 +8,8 @@ import pytest
 from introspect.analysis.effects import PAIRS, effects
 from introspect.analysis.findings import findings
 from introspect.analysis.findings.pooled import arm_table, cell_table, exceeds
-from introspect.analysis.findings.special import apology_score, bracketing, share, with_both
+from introspect.analysis.findings.questions import bracketing
+from introspect.analysis.findings.special import apology_score, share, with_both
 from introspect.analysis.metrics import BY_PROTOCOL, METRICS, PRIMARY, metrics_of
 from introspect.analysis.outcomes import SCHEMA
 from introspect.analysis.tables import rate_table

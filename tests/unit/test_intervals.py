@@ -10,17 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from introspect.analysis.intervals import (
-    Interval,
-    all_but_agree,
-    bca,
-    doubtful,
-    exact_bounds,
-    over_concepts,
-    verdict,
-    with_items,
-    with_left_out_items,
-)
+from introspect.analysis.crossed import with_items, with_left_out_items
+from introspect.analysis.exact import exact_bounds
+from introspect.analysis.interval import Interval
+from introspect.analysis.intervals import all_but_agree, bca, doubtful, over_concepts, verdict
 
 RATES = st.lists(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 1.0]) | st.floats(0, 1), min_size=1, max_size=40)
 DIFFERENCE = (-1.0, 1.0)

@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 
 from introspect.analysis.naming import (
+    Answer,
+    above_others,
     first_named,
     identification,
     named_under_noise,
@@ -114,29 +116,41 @@ def test_given_noticing_trials_without_it_do_not_count():
     assert column(values, "excess") == {"bread": 1, "ocean": 0.5}
 
 
+def counted(rows, counting):
+    """What is named by hand: concept, word, and whether the reply can be read."""
+    answers = [Answer(concept, "a", said, how == "unreadable") for concept, said, how in rows]
+    return above_others(answers, lambda concept: concept, counting)
+
+
 def test_an_unreadable_reply_stays_in_the_denominator_and_can_count_for_and_against():
-    rows = [("bread", "bread"), ("bread", None, "a", "unreadable"), ("ocean", "ocean"), ("ice", "ice")]
-    as_read, for_it, against = (naming_values(trials(rows), how) for how in ("as_read", "for", "against"))
-    assert column(as_read, "hit")["bread"] == 0.5
-    assert column(for_it, "hit")["bread"] == 1
-    assert column(for_it, "prior")["ocean"] == 0
-    assert column(against, "hit")["bread"] == 0.5
-    assert column(against, "prior") == {"bread": 0, "ocean": 0.125, "ice": 0.125}
-    given = naming_values(trials(rows), "against", given_noticing=True)
-    assert given.equals(against)
+    rows = [("bread", "bread", "yes"), ("bread", None, "unreadable"), ("ocean", "ocean", "yes"), ("ice", "ice", "yes")]
+    as_read, for_it, against = (counted(rows, how) for how in ("as read", "for", "against"))
+    assert as_read["bread"].hit == 0.5
+    assert for_it["bread"].hit == 1
+    assert for_it["ocean"].prior == 0
+    assert against["bread"].hit == 0.5
+    assert {name: each.prior for name, each in against.items()} == {"bread": 0, "ocean": 0.125, "ice": 0.125}
+
+
+def test_an_unreadable_reply_names_nothing_even_if_a_word_stands_in_it():
+    rows = [("bread", "bread", "unreadable"), ("ocean", "bread", "unreadable")]
+    assert [each[1:] for each in counted(rows, "as read").values()] == [(0, 0), (0, 0)]
+    assert naming_values(trials([("bread", "bread", "a", "unreadable"), ("ocean", "ocean", "a", "yes")]))[
+        "hit"
+    ].to_list() == [0, 1]
 
 
 def test_counting_for_is_never_below_and_against_never_above_what_was_read():
     rng = np.random.default_rng(1)
     words = ["bread", "ocean", "ice", "rock"]
     rows = [
-        (word, rng.choice([*words, None]) if how != "unreadable" else None, "a", str(how))
+        (word, rng.choice([*words, None]) if how != "unreadable" else None, str(how))
         for word in words * 30
         for how in [rng.choice(["yes", "no", "unreadable"])]
     ]
-    as_read, for_it, against = (naming_values(trials(rows), how)["excess"] for how in ("as_read", "for", "against"))
-    assert (for_it >= as_read - 1e-12).all()
-    assert (against <= as_read + 1e-12).all()
+    as_read, for_it, against = (counted(rows, how) for how in ("as read", "for", "against"))
+    for word in words:
+        assert against[word].excess - 1e-12 <= as_read[word].excess <= for_it[word].excess + 1e-12
 
 
 def test_a_concept_alone_in_its_wording_has_no_prior():
@@ -168,7 +182,7 @@ def test_information_tells_a_consistent_misnamer_from_a_habit():
     habit = identification(trials([(w, "apple") for w in words * 5], task="report"), n_permutations=99)
     assert knowing.information.bits == pytest.approx(3)
     assert knowing.information.p == pytest.approx(0.01)
-    assert knowing.values["as_read"]["excess"].to_list() == [0] * 8
+    assert knowing.given_noticing["excess"].to_list() == [0] * 8
     assert (habit.information.bits, habit.information.p) == (0, 1)
     assert (habit.wrong.word, habit.wrong.share) == ("apple", 1)
 

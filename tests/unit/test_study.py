@@ -186,7 +186,11 @@ def test_a_study_is_a_battery_with_rules(tmp_path):
     ("old", "new", "sentence"),
     [
         ("rate = 0.2", "rat = 0.2", r"table \[criteria\] has an unknown key 'rat'; did you mean 'rate'\?"),
-        ("rate = 0.2", "zzz = 0.2", r"unknown key 'zzz'. Keys: choose, choose_by, rate, logodds, level, neighbours"),
+        (
+            "rate = 0.2",
+            "zzz = 0.2",
+            r"unknown key 'zzz'. Keys: choose, explore, choose_by, rate, logodds, level, neighbours",
+        ),
         ("rate = 0.2", "rate = 0", r"table \[criteria\], rate: Input should be greater than 0"),
         ("rate = 0.2", 'choose_by = "luck"', "'success', 'named' or 'noticed'"),
         (
@@ -194,6 +198,7 @@ def test_a_study_is_a_battery_with_rules(tmp_path):
             'choose = "chose"',
             "has no experiment 'chose', which is to choose the cell; it has: choose, report",
         ),
+        ("rate = 0.2", 'explore = ["chose"]', "has no experiment 'chose' to explore the grid; it has: choose, report"),
         ('name = "choose"', 'name = "chosen"', "has no experiment 'choose'"),
         ('name = "report"', 'name = "choose"', "two experiments named choose"),
         ('subject = "smollm2"', 'subjct = "smollm2"', "unknown key 'subjct'; did you mean 'subject'"),

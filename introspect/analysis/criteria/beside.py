@@ -1,16 +1,24 @@
-"""What stands beside the criteria and decides none of them: detection, identification, selectivity, detail."""
+"""What stands beside the criteria and decides none of them, at the setting on which they are judged."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, variance
 
+import numpy as np
 import polars as pl
 
 from introspect.analysis.control_line import ControlLine, control_line
-from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.criteria import measures
+from introspect.analysis.criteria.evidence import CONTINUED, Evidence
+from introspect.analysis.criteria.judge import RATES
+from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated
+from introspect.analysis.criteria.said import bounded, p_of
+from introspect.analysis.crossed import with_items
 from introspect.analysis.detection import Detection, detection
 from introspect.analysis.findings.finding import Finding, signed
-from introspect.analysis.naming import identification, with_first_named
+from introspect.analysis.interval import LEVEL
+from introspect.analysis.intervals import over_concepts
+from introspect.analysis.permutation import holm
 from introspect.analysis.rates import clustered_rate
 from introspect.analysis.selectivity import selectivity
 from introspect.graders.details import detail_counts
@@ -18,14 +26,20 @@ from introspect.records import Readers
 
 
 def beside(
-    frames: Sequence[pl.DataFrame], concepts: Mapping[str, Sequence[str]], temperature: float | None
+    frames: Sequence[pl.DataFrame],
+    evidence: Evidence,
+    concepts: Mapping[str, Sequence[str]],
+    temperature: float | None,
+    level: float = LEVEL,
 ) -> list[Finding]:
     """Return what a study shows beyond the criteria, at the setting on which they are judged.
 
     Args:
         frames: Outcomes of the experiments on the half that is reported.
+        evidence: The same as the criteria see it.
         concepts: Every form of every concept.
         temperature: Of the replies.
+        level: Of the intervals of differences.
     """
     whole = pl.concat(frames) if frames else pl.DataFrame()
     if whole.is_empty():
@@ -39,10 +53,13 @@ def beside(
         *_line(control_line(asked)),
         *_detected("replies", report, temperature),
         *(each for task, part in _tasks(detect) for each in _detected(task, part, None)),
-        *_identified(report, concepts),
-        *_selective(report, "replies"),
-        *_selective(detect, "log-odds"),
-        *_earlier(whole.filter(pl.col("protocol") == "steer_then_remove")),
+        *_with_lead_ins(evidence, level),
+        *identified(report, concepts),
+        *under_negated(evidence, level),
+        *_selective(report, detect),
+        *_earlier(evidence, level),
+        *opaque(evidence, level),
+        *of_its_own_choice(whole.filter(pl.col("task") == "choice"), concepts, level),
         *_detailed(report),
     ]
 
@@ -90,41 +107,36 @@ def _detected(name: str, frame: pl.DataFrame, temperature: float | None) -> Iter
     )
 
 
-def _identified(report: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    if report.filter(pl.col("arm") == "concept").is_empty():
-        return
-    found = identification(with_first_named(report, concepts))
-    given = found.given_noticing["as_read"]
-    share = given["excess"].drop_nulls().mean()
-    wrong = found.wrong
-    words = (
-        f"; of {wrong.n_wrong} wrong guesses {100 * (wrong.share or 0):.0f} % are {wrong.word!r}" if wrong.word else ""
-    )
-    info = found.information
-    above = f"{share:+.2f}" if isinstance(share, float) else "–"
-    noise = "; ".join(
-        f"under {family} noise {prior.n_named} of {prior.n} name something"
-        + (f", most often {prior.top!r} ({100 * (prior.top_share or 0):.0f} %)" if prior.top else "")
-        for family, prior in found.under_noise.items()
-    )
-    yield Finding(
-        "identification",
-        f"Identification given noticing, above the prior: {above}. Information between injected and named: "
-        f"{info.bits:.2f} bits, {info.excess:+.2f} above its permutation null (p = {info.p:.4f}){words}"
-        f"{'; ' + noise if noise else ''}.",
-    )
-
-
-def _selective(frame: pl.DataFrame, name: str) -> Iterator[Finding]:
-    for each in selectivity(frame):
-        if (each.measure == "rate") != (name == "replies"):
-            continue
+def _selective(report: pl.DataFrame, detect: pl.DataFrame) -> Iterator[Finding]:
+    """Set concepts against every family of noise; p are corrected by Holm for all of them."""
+    found = [
+        *(("replies", each) for each in selectivity(report) if each.measure == "rate"),
+        *(("log-odds", each) for each in selectivity(detect) if each.measure == "logodds"),
+    ]
+    tested = [each.test.p_flip for _, each in found if each.test is not None]
+    corrected = iter(holm(tested).tolist())
+    for name, each in found:
         unit = "" if each.measure == "rate" else " nats"
+        p = "" if each.test is None else f", p = {next(corrected):.4f} (signs flipped, Holm over {len(tested)} tests)"
         yield Finding(
             f"selectivity, {name}, {each.family}",
             f"Selectivity by {name}: noticing under concepts less under {each.family} vectors at matched "
-            f"{each.match or 'norm'}: {signed(each.mean)}{unit}, {each.mean.n_units} concepts.",
+            f"{each.match or 'norm'}: {signed(each.mean)}{unit}, {each.mean.n_units} concepts{p}.",
         )
+
+
+def _with_lead_ins(evidence: Evidence, level: float) -> Iterator[Finding]:
+    """Say how much oftener noticing is reported with the vector where the lead-ins, too, are but a sample."""
+    cells = measures.noticing_cells(evidence)
+    concepts, prompts = ({key[place] for key in cells} for place in (0, 1))
+    table = np.array([[cells.get((c, p), np.nan) for p in sorted(prompts)] for c in sorted(concepts)])
+    if min(len(concepts), len(prompts)) < 2:
+        return
+    yield Finding(
+        "noticing, lead-ins as a sample",
+        f"Noticing with the vector less without, prompt by prompt, where lead-ins are a sample as concepts are: "
+        f"{bounded(with_items(table, level, RATES))}, {len(concepts)} concepts and {len(prompts)} prompts.",
+    )
 
 
 def observed(readers: Readers | None, asked: pl.DataFrame) -> Iterator[Finding]:
@@ -163,16 +175,16 @@ def _apart(signal: Sequence[float], noise: Sequence[float]) -> float | None:
     return (mean(signal) - mean(noise)) / pooled if pooled > 0 else None
 
 
-def _earlier(frame: pl.DataFrame) -> Iterator[Finding]:
-    for task, part in _tasks(frame.filter(pl.col("task").str.starts_with("detect"))):
-        arms = {arm: part.filter(pl.col("arm") == arm)["yes_logodds"].mean() for arm in ("concept", "none")}
-        if all(isinstance(each, float) for each in arms.values()):
-            yield Finding(
-                f"earlier turn, {task}",
-                f"Injected into an earlier turn only ({task}): log-odds of yes {arms['concept']:+.2f} against "
-                f"{arms['none']:+.2f} without. This reaches the answer through the cache alone; it shows a report of a "
-                "past state and does not exclude a leak.",
-            )
+def _earlier(evidence: Evidence, level: float) -> Iterator[Finding]:
+    """Say what a vector does that reaches the answer through the cache alone."""
+    values = list(measures.shift(evidence, "earlier").values())
+    if values:
+        yield Finding(
+            "earlier turn",
+            "Injected into an earlier turn only, which reaches the answer through the cache alone: log-odds of yes "
+            f"move by {bounded(over_concepts(values, level))} nats, {len(values)} concepts{p_of(values)}. It shows a "
+            "report of a past state and does not exclude a leak.",
+        )
 
 
 def _detailed(report: pl.DataFrame) -> Iterator[Finding]:

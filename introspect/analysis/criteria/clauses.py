@@ -21,17 +21,27 @@ Unit = Literal["rate", "log-odds"]
 Basis = Literal["naming", "noticing"]
 
 
+REPORT, CLEAN = ("report", "concept"), ("report", "none")
+PASS, OTHER, ELSEWHERE = ("name", "concept"), ("other", "concept"), ("elsewhere", "concept")
+VECTOR, TEXT = ("crossing", "concept"), ("crossing", "text")
+ASKED, ASKED_CLEAN = ("detection", "concept"), ("detection", "none")
+CONTROLS, CONTROLS_CLEAN = ("question", "concept"), ("question", "none")
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One difference; ``measure`` of ``None`` is the distance from the control line.
 
-    ``basis`` says when it counts: always (``None``), where naming is judged, or where noticing is.
+    ``compares`` are the trials that it compares, as parts and arms of the evidence, those under the vector first; the
+    reports it needs besides. ``basis`` says when it counts: always (``None``), where naming is judged, or where
+    noticing is.
     """
 
     name: str
     words: str
     unit: Unit
     measure: Measure | None
+    compares: tuple[tuple[str, str], ...]
     basis: Basis | None = None
 
 
@@ -60,6 +70,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often the first thing named is the injected concept, less how often it is under other concepts",
                 "rate",
                 measures.naming,
+                (REPORT,),
             ),
         ),
     ),
@@ -73,6 +84,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often two trials with one vector name the same, less how often two with different vectors do",
                 "rate",
                 measures.agreement,
+                (REPORT,),
             ),
         ),
     ),
@@ -81,12 +93,19 @@ CLAUSES: tuple[Clause, ...] = (
         "before its own words",
         "the effect is there before the subject's own words can tell",
         (
-            Part("first token", "shift of the first token's log-odds of yes", "log-odds", measures.first_token),
+            Part(
+                "first token",
+                "shift of the first token's log-odds of yes",
+                "log-odds",
+                measures.first_token,
+                (ASKED, ASKED_CLEAN),
+            ),
             Part(
                 "one pass",
                 "how often one pass gives the name that is reported, less how often it does under other concepts",
                 "rate",
                 measures.one_pass,
+                (PASS,),
                 "naming",
             ),
             Part(
@@ -94,6 +113,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often a name is given that is not given going on without the vector from just before the claim",
                 "rate",
                 measures.without_vector,
+                (REPORT,),
                 "naming",
             ),
             Part(
@@ -101,6 +121,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often noticing is reported and is not, going on without the vector from just before the claim",
                 "rate",
                 measures.noticing_without_vector,
+                (REPORT,),
                 "noticing",
             ),
         ),
@@ -115,6 +136,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often the usual name is given with the vector alone, less with the word in the text alone",
                 "rate",
                 measures.vector_over_text,
+                (VECTOR, TEXT),
                 "naming",
             ),
             Part(
@@ -122,6 +144,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often noticing is reported with the vector alone, less with the word in the text alone",
                 "rate",
                 measures.noticing_by_vector,
+                (VECTOR, TEXT),
                 "noticing",
             ),
         ),
@@ -130,7 +153,15 @@ CLAUSES: tuple[Clause, ...] = (
         "metacognition",
         "control line",
         "the detection question moves further than unrelated questions with the same clean answer",
-        (Part("control line", "distance of the detection question from the control line", "log-odds", None),),
+        (
+            Part(
+                "control line",
+                "distance of the detection question from the control line",
+                "log-odds",
+                None,
+                (ASKED, ASKED_CLEAN, CONTROLS, CONTROLS_CLEAN),
+            ),
+        ),
     ),
     Clause(
         "metacognition",
@@ -142,12 +173,14 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often noticing is reported with the vector, less how often it is for a model that is left alone",
                 "rate",
                 measures.self_over_other,
+                (REPORT, OTHER),
             ),
             Part(
                 "by the vector",
                 "how often noticing is reported with the vector, less how often it is without",
                 "rate",
                 measures.noticing,
+                (REPORT, CLEAN),
             ),
         ),
     ),
@@ -161,6 +194,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "how often the concept is named when asked for, less how often it stands in unrelated answers",
                 "rate",
                 measures.named_when_asked,
+                (REPORT, ELSEWHERE),
             ),
         ),
         needs="accuracy",

@@ -25,9 +25,14 @@ PARTS: Mapping[tuple[str, str], str] = {
     ("identification", "codes"): "codes",
     ("injected_thought", "choice"): "choice",
 }
-"""What the trials of an experiment and a task are to the criteria; tasks that are not here decide nothing."""
+"""What is looked at, by experiment and task."""
 CONTINUED = "continued"
 """The part, and the arm, of replies that go on without the vector."""
+
+
+def part_of(protocol: str, task: str) -> str | None:
+    """Return what the trials of an experiment and a task are to the criteria, ``None`` if nothing."""
+    return PARTS.get((protocol, task.partition("/")[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Row:
         logodds: Of yes, in nats.
         answer: The likeliest of the answers on offer.
         leaks: Whether the trial's concept stands in the reply.
+        mass: Probability of all answers on offer together.
     """
 
     part: str
@@ -62,6 +68,7 @@ class Row:
     logodds: float | None
     answer: str | None
     leaks: bool | None
+    mass: float | None = None
 
     @property
     def unreadable(self) -> bool:
@@ -136,8 +143,7 @@ def _row(
     follows: Mapping[str, str],
     firsts: Mapping[str | None, str | None],
 ) -> list[Row]:
-    head = values["task"].partition("/")[0]
-    part = PARTS.get((values["protocol"], head))
+    part = part_of(values["protocol"], values["task"])
     if part is None:
         return []
     concept, reply = values["concept"], values["reply"]
@@ -157,5 +163,6 @@ def _row(
             logodds=values["yes_logodds"],
             answer=values["answer"],
             leaks=leaks,
+            mass=values["mass"],
         )
     ]

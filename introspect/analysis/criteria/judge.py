@@ -6,17 +6,20 @@ every unreadable reply counts for it and when every one counts against it. A cla
 not met when one is not, and so is a criterion by its clauses. A small run may say undetermined.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import mean
+from statistics import mean, stdev
 from typing import Literal, get_args
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.measures import Counting, Values
-from introspect.analysis.intervals import Interval, over_concepts, verdict
+from introspect.analysis.criteria.measures import Values
+from introspect.analysis.interval import Interval
+from introspect.analysis.intervals import over_concepts, verdict
+from introspect.analysis.naming import Counting
 from introspect.errors import IntrospectError
 from introspect.records import Rules
 
@@ -32,7 +35,11 @@ def least(part: Part, rules: Rules) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What a part came to; ``because`` says why it is undetermined where the interval does not."""
+    """What a part came to; ``because`` says why it is undetermined where the interval does not.
+
+    ``spread`` is the standard deviation of the concepts' values, on the control line with the questions' share in it:
+    the standard error times the root of the number of concepts. It is ``None`` with fewer than two concepts.
+    """
 
     part: Part
     interval: Interval
@@ -40,6 +47,7 @@ class PartResult:
     values: Values
     wordings: Mapping[str, float]
     because: str | None = None
+    spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +196,11 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
         because = "there are no such trials"
     elif len(statuses) > 1:
         because = "it depends on how unreadable replies are counted"
-    return PartResult(part, intervals["as read"], agreed, every["as read"], _by_wording(part, evidence), because)
+    values = list(every["as read"].values())
+    return PartResult(
+        part, intervals["as read"], agreed, every["as read"], _by_wording(part, evidence), because,
+        stdev(values) if len(values) > 1 else None,
+    )  # fmt: skip
 
 
 def _interval(part: Part, values: Values, rules: Rules) -> Interval:
@@ -222,4 +234,7 @@ def _on_the_line(part: Part, rules: Rules, line: ControlLine) -> PartResult:
     score = line.score
     interval = Interval(score.value, score.low, score.high, rules.level, len(line.concepts), "t")
     status: Status = "undetermined" if line.undetermined_because else verdict(interval, rules.logodds)
-    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because)
+    spread = None
+    if score.se_concepts is not None and score.se_questions is not None:
+        spread = math.hypot(score.se_concepts, score.se_questions) * math.sqrt(len(line.concepts))
+    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because, spread)

@@ -9,11 +9,10 @@ one thing only, so against a clause it agrees with each of K concepts at a rate 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
-from typing import Literal
 
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, by_concept
+from introspect.analysis.naming import Answer, Counting, above_others
 
-Counting = Literal["as read", "for", "against"]
 Values = dict[str, float]
 """One number a concept."""
 Measure = Callable[[Evidence, Counting], Values]
@@ -97,9 +96,14 @@ def _shared(name: str | None, total: Counter[str], own: Sequence[str | None], si
 def first_token(evidence: Evidence, counting: Counting) -> Values:
     """How far the vector moves the first token's log-odds of yes to the detection question."""
     del counting  # log-odds are always readable
-    clean = _Twins(evidence.of("detection", "none"), lambda row: row.logodds)
+    return shift(evidence, "detection")
+
+
+def shift(evidence: Evidence, part: str) -> Values:
+    """How far the vector moves the log-odds of yes in a part, against the clean twins."""
+    clean = _Twins(evidence.of(part, "none"), lambda row: row.logodds)
     found: Values = {}
-    for concept, rows in by_concept(evidence.of("detection")).items():
+    for concept, rows in by_concept(evidence.of(part)).items():
         shifts = [
             row.logodds - other for row in rows if row.logodds is not None and (other := clean.of(row)) is not None
         ]
@@ -179,6 +183,21 @@ def noticing(evidence: Evidence, counting: Counting) -> Values:
     return found
 
 
+def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:
+    """Return, by concept and prompt, how much oftener noticing is reported there with the vector than without.
+
+    Unreadable replies report nothing.
+    """
+    clean: dict[str, list[float]] = defaultdict(list)
+    for row in evidence.of("report", "none"):
+        clean[row.prompt or ""].append(float(_noticed(row, unreadable=False)))
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in evidence.of("report"):
+        if row.concept is not None and row.prompt is not None and row.prompt in clean:
+            cells[row.concept, row.prompt].append(float(_noticed(row, unreadable=False)) - mean(clean[row.prompt]))
+    return {key: mean(each) for key, each in cells.items()}
+
+
 def self_over_other(evidence: Evidence, counting: Counting) -> Values:
     """How much oftener the subject reports noticing for itself than for a model that is left alone, with the vector."""
     own, other = by_concept(evidence.of("report")), by_concept(evidence.of("other"))
@@ -227,34 +246,13 @@ def _above_others(
     rows: Sequence[Row], said: Callable[[Row], str | None], wanted: Callable[[str], str | None], counting: Counting
 ) -> Values:
     """Return how often what is wanted of a concept is said under it, less under the others of the same wording."""
-    total: dict[str, Counter[str]] = defaultdict(Counter)
-    sizes: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
-    for row in rows:
-        total[row.wording][said(row) or ""] += 0 if row.unreadable else 1
-        sizes[row.wording] += 1
-        lost[row.wording] += row.unreadable
-    found: Values = {}
-    owned = by_concept(rows)
-    for concept, own in owned.items():
-        name = wanted(concept)
-        if name is None or len(owned) < 2:
-            found[concept] = 0.0
-            continue
-        gaps: list[float] = []
-        for wording in sorted({row.wording for row in own}):
-            mine = [row for row in own if row.wording == wording]
-            unread = sum(row.unreadable for row in mine)
-            hits = sum(said(row) == name and not row.unreadable for row in mine)
-            others = sizes[wording] - len(mine)
-            if not others:
-                continue
-            elsewhere = total[wording][name] - hits
-            elsewhere += (lost[wording] - unread) / (len(owned) - 1) if counting == "against" else 0
-            gaps.append((hits + (unread if counting == "for" else 0)) / len(mine) - elsewhere / others)
-        if gaps:
-            found[concept] = mean(gaps)
-    return found
+    answers = [Answer(row.concept, row.wording, said(row), row.unreadable) for row in rows if row.concept is not None]
+    found = above_others(answers, wanted, counting)
+    owned = dict.fromkeys(answer.concept for answer in answers)
+    if len(owned) < 2:
+        return dict.fromkeys(owned, 0.0)  # it cannot be told from a habit
+    values = {concept: found[concept].excess if concept in found else 0.0 for concept in owned}
+    return {concept: value for concept, value in values.items() if value is not None}
 
 
 class _Twins:

@@ -1,14 +1,14 @@
-"""The criteria in plain words: a table of verdicts, what each rests on, and remarks on how far to trust them."""
+"""The criteria in plain words: a table of verdicts, and what each rests on."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from statistics import mean, stdev
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
-from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
+from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
-from introspect.records import SALT, Rules, Study
+from introspect.records import Rules, Study
+from introspect.split import other_salt
 
 TITLES: Mapping[Criterion, str] = {
     "accuracy": "Accurate",
@@ -22,9 +22,8 @@ MEANS: Mapping[Criterion, str] = {
     "internality": "the report is not read off the subject's own words or its prompt",
     "metacognition": "passes behavioural tests of a report about the state; none shows a representation of it as such",
 }
-ENOUGH = 50
-"""Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
-ENOUGH_LEADS = 50
+FEWEST = 3
+"""Concepts below which their spread is not worth reckoning with."""
 
 
 def sentence(result: CriterionResult) -> str:
@@ -57,16 +56,32 @@ def figure(part: PartResult, rules: Rules) -> str:
 
 
 def _power(part: PartResult, rules: Rules) -> str:
-    """Say what would decide where nothing is decided, and which effect these concepts could have shown."""
-    values = list(part.values.values())
-    if part.status != "undetermined" or part.because or len(values) < 3 or part.part.measure is None:
-        return ""
-    bounds = RATES if part.part.unit == "rate" else None
-    spread = stdev(values)
-    enough = concepts_to_decide(mean(values), spread, least(part.part, rules), rules.level, bounds)
-    shown = minimum_detectable(len(values), spread, rules.level, bounds=bounds)
-    decide = f"; about {enough} concepts would decide it" if enough else ""
-    return f"{decide}{f'; {len(values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
+    """Say which effect these concepts could have shown and, where nothing is decided, how many would decide."""
+    shown, enough = detectable(part, rules), to_decide(part, rules)
+    questions = ", with as many times the questions," if part.part.measure is None else ""
+    decide = f"; about {enough} concepts{questions} would decide it" if enough else ""
+    return f"{decide}{f'; {len(part.values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
+
+
+def detectable(part: PartResult, rules: Rules) -> float | None:
+    """Return the smallest effect that four of five such runs would find, at the spread that was seen."""
+    if part.spread is None or len(part.values) < FEWEST:
+        return None
+    return minimum_detectable(len(part.values), part.spread, rules.level, bounds=_bounds(part))
+
+
+def to_decide(part: PartResult, rules: Rules) -> int | None:
+    """Return how many concepts would decide a part that they leave open, were its mean and spread to stay."""
+    value = part.interval.value
+    if part.status != "undetermined" or part.because or value is None or part.spread is None:
+        return None
+    if len(part.values) < FEWEST:
+        return None
+    return concepts_to_decide(value, part.spread, least(part.part, rules), rules.level, _bounds(part))
+
+
+def _bounds(part: PartResult) -> Bounds | None:
+    return RATES if part.part.unit == "rate" else None
 
 
 def _against(part: PartResult) -> str:
@@ -98,43 +113,12 @@ def setting(study: Study) -> str:
     )
     score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
     n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
-    salt = "" if study.salt == SALT else f" The split has another salt than the project's: {study.salt!r}."
+    salt = f" {said}" if (said := other_salt(study.salt)) else ""
     return (
         f"All four are judged at layer {study.layer}, strength {study.strength:g}, on {n[1]} concepts that did not "
         f"choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
         f"{score}.{salt}"
     )
-
-
-def remarks(study: Study, evidence: Evidence, results: Mapping[Criterion, CriterionResult]) -> list[str]:
-    """Return what a referee would remark on."""
-    found: list[str] = []
-    n = len(evidence.concepts)
-    if n < ENOUGH:
-        found.append(f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses.")
-    arms = {row.arm for row in evidence.rows if row.part in {"report", "detection"}}
-    if not arms & {"random", "covariance", "shuffled"}:
-        found.append("No arm has vectors of noise at matched norm: whether any disturbance would do is not known.")
-    if not evidence.of("question"):
-        found.append("There are no control questions: a bias towards yes is not excluded.")
-    leads = {row.prompt for row in evidence.of("report", "none")}
-    if 0 < len(leads) < ENOUGH_LEADS:
-        found.append(f"The arm without injection has only {len(leads)} prompts of its own.")
-    replies = [row for row in evidence.rows if row.noticed is not None and row.part != "elsewhere"]
-    unread = sum(row.unreadable for row in replies)
-    if replies and unread > 0.2 * len(replies):
-        found.append(f"{100 * unread / len(replies):.0f} % of all replies cannot be read as an answer.")
-    if study.salt != SALT:
-        found.append(f"The split was made with the salt {study.salt!r}, not the project's.")
-    found += [f"{part.part.name}: {part.because}." for part in _parts(results.values()) if part.because]
-    if results["accuracy"].status == "met" and results["metacognition"].status != "met":
-        found.append("Accuracy alone shows that a model can be steered.")
-    found.append("Replies were graded by rules; no judge was used, so no judge's errors are carried along.")
-    return list(dict.fromkeys(found))
-
-
-def _parts(results: Iterable[CriterionResult]) -> Iterator[PartResult]:
-    return (part for result in results for clause in result.clauses if clause.applies for part in clause.parts)
 
 
 def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[str, Any]:
@@ -155,6 +139,7 @@ def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[
                             "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
                             "level": part.interval.level, "n_concepts": part.interval.n_units,
                             "method": part.interval.method, "wordings": dict(part.wordings), "because": part.because,
+                            "minimum_detectable": detectable(part, rules), "concepts_to_decide": to_decide(part, rules),
                         }
                         for part in clause.parts
                     ],

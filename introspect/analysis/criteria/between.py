@@ -1,0 +1,69 @@
+"""Two subjects part by part: the difference of every clause's value over the concepts that both were asked about."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from introspect.analysis.criteria.clauses import Criterion
+from introspect.analysis.criteria.judge import CriterionResult, PartResult
+from introspect.analysis.interval import LEVEL, Interval
+from introspect.analysis.intervals import over_concepts
+from introspect.analysis.permutation import benjamini_hochberg, holm, paired
+
+Results = Mapping[Criterion, CriterionResult]
+BOUNDS = (-2.0, 2.0)
+"""The least and the largest difference of two differences of rates."""
+SCHEMA = (
+    dict.fromkeys(("criterion", "clause", "part", "unit"), pl.String)
+    | dict.fromkeys(("first", "second", "difference", "low", "high"), pl.Float64)
+    | {"n_concepts": pl.Int64}
+    | dict.fromkeys(("p", "p_holm", "p_bh"), pl.Float64)
+)
+
+
+def between(first: Results, second: Results, level: float = LEVEL) -> pl.DataFrame:
+    """Compare two studies, paired over concepts.
+
+    Args:
+        first: The verdicts on one subject.
+        second: Those on another.
+        level: Of the two-sided intervals.
+
+    Returns:
+        One row a part that both were judged by and that has two concepts in common: means over these concepts,
+        ``difference`` (first less second) with bounds, ``p`` of flipped signs (two-sided), and p corrected for the
+        number of parts by Holm and by Benjamini and Hochberg.
+    """
+    others = dict(_parts(second))
+    rows = [
+        row
+        for name, part in _parts(first)
+        if name in others and (row := _row(name, part, others[name], level)) is not None
+    ]
+    p = [row["p"] for row in rows]
+    whole = [row | {"p_holm": a, "p_bh": b} for row, a, b in zip(rows, holm(p), benjamini_hochberg(p), strict=True)]
+    return pl.DataFrame(whole, schema=SCHEMA)
+
+
+def _parts(results: Results) -> list[tuple[tuple[str, str, str], PartResult]]:
+    return [
+        ((criterion, clause.clause.name, part.part.words), part)
+        for criterion, result in results.items()
+        for clause in result.clauses
+        for part in clause.parts
+    ]
+
+
+def _row(name: tuple[str, str, str], part: PartResult, other: PartResult, level: float) -> dict[str, Any] | None:
+    shared = [concept for concept in part.values if concept in other.values]
+    if len(shared) < 2:
+        return None
+    one, two = ([each.values[concept] for concept in shared] for each in (part, other))
+    gaps = [a - b for a, b in zip(one, two, strict=True)]
+    interval: Interval = over_concepts(gaps, level, BOUNDS if part.part.unit == "rate" else None)
+    return {
+        "criterion": name[0], "clause": name[1], "part": part.part.name, "unit": part.part.unit,
+        "first": sum(one) / len(one), "second": sum(two) / len(two), "difference": interval.value,
+        "low": interval.low, "high": interval.high, "n_concepts": len(shared), "p": paired(one, two).p_flip,
+    }  # fmt: skip

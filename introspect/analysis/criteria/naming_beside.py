@@ -1,0 +1,135 @@
+"""What is named, beside the criteria: given noticing, under negated vectors, by opaque codes, of its choice."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean
+
+import polars as pl
+
+from introspect.analysis.criteria.evidence import Evidence, Row, by_concept
+from introspect.analysis.criteria.judge import RATES
+from introspect.analysis.criteria.said import bounded, p_of
+from introspect.analysis.findings.finding import Finding
+from introspect.analysis.information import information
+from introspect.analysis.intervals import over_concepts
+from introspect.analysis.naming import Answer, above_others, identification, with_first_named
+from introspect.words import matches
+
+
+def identified(report: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Say how often the injected concept is named, given noticing, and how much the names tell of the concepts."""
+    if report.filter(pl.col("arm") == "concept").is_empty():
+        return
+    found = identification(with_first_named(report, concepts))
+    share = found.given_noticing["excess"].drop_nulls().mean()
+    wrong = found.wrong
+    words = (
+        f"; of {wrong.n_wrong} wrong guesses {100 * (wrong.share or 0):.0f} % are {wrong.word!r}" if wrong.word else ""
+    )
+    info, given = found.information, found.information_given_noticing
+    above = f"{share:+.2f}" if isinstance(share, float) else "–"
+    noise = "; ".join(
+        f"under {family} noise {prior.n_named} of {prior.n} name something"
+        + (f", most often {prior.top!r} ({100 * (prior.top_share or 0):.0f} %)" if prior.top else "")
+        for family, prior in found.under_noise.items()
+    )
+    yield Finding(
+        "identification",
+        f"Identification given noticing, above the prior: {above}. Information between injected and named: "
+        f"{info.bits:.2f} bits, {info.excess:+.2f} above its permutation null (p = {info.p:.4f}); of reports that "
+        f"notice and name something {given.excess:+.2f} above (p = {given.p:.4f}){words}"
+        f"{'; ' + noise if noise else ''}.",
+    )
+
+
+def under_negated(evidence: Evidence, level: float) -> Iterator[Finding]:
+    """Say whether a concept is named under its vector more often than under that vector turned around."""
+    own, negated = by_concept(evidence.of("report")), by_concept(evidence.of("report", "negated"))
+    shared = [concept for concept in own if concept in negated]
+    if not shared:
+        return
+    rates = [[mean(map(_named, rows[concept])) for concept in shared] for rows in (own, negated)]
+    gaps = [one - other for one, other in zip(*rates, strict=True)]
+    words = Counter(row.named for concept in shared for row in negated[concept] if row.named is not None)
+    most = f"; named most often under negated vectors is {words.most_common(1)[0][0]!r}" if words else ""
+    yield Finding(
+        "negated vector",
+        f"The concept is named under its vector in {100 * mean(rates[0]):.0f} % and under the negated one in "
+        f"{100 * mean(rates[1]):.0f} %: difference {bounded(over_concepts(gaps, level, RATES))}, {len(shared)} "
+        f"concepts{p_of(gaps)}{most}.",
+    )
+
+
+def _named(row: Row) -> bool:
+    return row.named == row.concept and not row.unreadable
+
+
+def opaque(evidence: Evidence, level: float) -> Iterator[Finding]:
+    """Say whether the concept is found by a code that the vector could not push towards the output.
+
+    A code's prior is how often it is chosen under other concepts of the same prompt, which have the same codes.
+    """
+    rows = [row for row in evidence.of("codes") if row.concept is not None and row.answer is not None]
+    if not rows:
+        return
+    answers = [Answer(row.concept or "", (row.wording, row.prompt), row.answer, unreadable=False) for row in rows]
+    found = above_others(answers, lambda concept: concept)
+    values = [each.excess for each in found.values() if each.excess is not None]
+    told = information([a.concept for a in answers], [a.said for a in answers], [a.block for a in answers])
+    if not values:
+        return
+    right = mean(float(answer.said == answer.concept) for answer in answers)
+    yield Finding(
+        "opaque codes",
+        f"By opaque codes the injected concept is chosen in {100 * right:.0f} % of {len(rows)} trials, "
+        f"{bounded(over_concepts(values, level, RATES))} above its prior under others of its group, {len(values)} "
+        f"concepts{p_of(values)}; {told.bits:.2f} bits, {told.excess:+.2f} above their permutation null "
+        f"(p = {told.p:.4f}).",
+    )
+
+
+def of_its_own_choice(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]], level: float) -> Iterator[Finding]:
+    """Say how often the injected concept is what a subject chooses that reports no thought and may name any.
+
+    A concept that is chosen so is not named as a thought: the state leaks into words.
+
+    Args:
+        frame: Outcomes of the task ``choice``.
+        concepts: Every form of every concept.
+        level: Of the interval.
+    """
+    under = frame.filter((pl.col("arm") == "concept") & pl.col("concept").is_not_null())
+    if under.is_empty():
+        return
+    noticed = {arm: _share(frame.filter(pl.col("arm") == arm)["noticed"].to_list()) for arm in ("concept", "none")}
+    clean = "" if noticed["none"] is None else f" ({100 * noticed['none']:.0f} % without)"
+    values = _chosen(under.filter(pl.col("noticed") == "no"), concepts)
+    found = over_concepts(list(values.values()), level, RATES)
+    yield Finding(
+        "concept of its own choice",
+        f"Asked to name any concept if there is none, {100 * (noticed['concept'] or 0):.0f} % of {len(under)} replies "
+        f"under the vector report noticing{clean}. Of those that deny it the injected concept stands in "
+        f"{bounded(found)} more than in denials under other vectors, {len(values)} "
+        f"concepts{p_of(list(values.values()))}.",
+    )
+
+
+def _share(readings: Sequence[str | None]) -> float | None:
+    return mean(float(reading == "yes") for reading in readings) if readings else None
+
+
+def _chosen(denied: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Return how often each concept stands in the denials under its vector, less in those under the others."""
+    replies: dict[str, list[str]] = {}
+    for concept, reply in denied.select("concept", "reply").iter_rows():
+        replies.setdefault(concept, []).append(reply or "")
+    found: dict[str, float] = {}
+    for concept in replies:
+        has = {
+            other: mean(float(matches(reply, concepts.get(concept, (concept,)))) for reply in said)
+            for other, said in replies.items()
+        }
+        own = has.pop(concept)
+        if has:
+            found[concept] = own - mean(has.values())
+    return found

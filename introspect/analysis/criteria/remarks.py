@@ -1,0 +1,145 @@
+"""What a referee would remark on: reasons why a verdict might not be accepted. None of them changes one."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+
+from introspect.analysis.control_line import MASS
+from introspect.analysis.criteria.calibrated import calibrated
+from introspect.analysis.criteria.clauses import Criterion
+from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.judge import CriterionResult, PartResult
+from introspect.analysis.runs import Run
+from introspect.graders.rules import RuleGrader
+from introspect.records import Audit, Plan, Study, Trial
+from introspect.split import other_salt
+
+ENOUGH = 50
+"""Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""
+ENOUGH_LEADS = 50
+NOISE = frozenset({"random", "covariance", "shuffled"})
+UNREAD = 0.2
+"""Share of unreadable replies from which on they are remarked on."""
+ANSWERED = {
+    "name": "the names in one pass",
+    "detection": "yes and no to the detection question",
+    "earlier": "yes and no about the earlier turn",
+    "codes": "the codes",
+}
+"""Parts that are read off the probabilities of some answers, and what these are."""
+
+
+def remarks(
+    study: Study,
+    evidence: Evidence,
+    results: Mapping[Criterion, CriterionResult],
+    runs: Iterable[Run] = (),
+    grader: str = RuleGrader.name,
+) -> list[str]:
+    """Return all remarks, each once.
+
+    Args:
+        study: How the setting was chosen.
+        evidence: What was judged.
+        results: The verdicts.
+        runs: The experiments, for where they injected.
+        grader: What read the replies, with its version.
+    """
+    found = [
+        *_sample(evidence),
+        *_choice(study, evidence),
+        *_controls(evidence),
+        *_spans(list(runs)),
+        *_readings(evidence, grader),
+        *_verdicts(results),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _sample(evidence: Evidence) -> Iterator[str]:
+    n = len(evidence.concepts)
+    if n < ENOUGH:
+        yield f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses."
+    leads = {row.prompt for row in evidence.of("report", "none")}
+    if 0 < len(leads) < ENOUGH_LEADS:
+        yield f"The arm without injection has only {len(leads)} prompts of its own."
+
+
+def _choice(study: Study, evidence: Evidence) -> Iterator[str]:
+    chose = [name for name in evidence.concepts if study.sides.get(name) == "development"]
+    if chose:
+        some = ", ".join(chose[:3]) + (" …" if len(chose) > 3 else "")
+        yield (
+            f"The setting was chosen on test data: {len(chose)} of the concepts that are reported on had a part in the "
+            f"choice ({some})."
+        )
+    cells = {(each.layer, each.strength) for each in study.candidates}
+    if study.layer is not None and (study.layer, study.strength) not in cells:
+        yield f"Layer {study.layer}, strength {study.strength:g} is none of the cells that were tried for the choice."
+    apart = [group for group in study.groups if len({study.sides.get(name) for name in group}) > 1]
+    if apart:
+        yield f"Near neighbours stand on both sides of the split: {', '.join(apart[0])}."
+    if said := other_salt(study.salt):
+        yield said
+
+
+def _controls(evidence: Evidence) -> Iterator[str]:
+    if not NOISE & {row.arm for row in evidence.rows if row.part in {"report", "detection"}}:
+        yield "No arm has vectors of noise at matched norm: whether any disturbance would do is not known."
+    if not evidence.of("question"):
+        yield "There are no control questions: a bias towards yes is not excluded."
+
+
+def _spans(runs: Sequence[Run]) -> Iterator[str]:
+    for run in runs:
+        off = sum(_elsewhere(run.manifest.plan, trial) for trial in run.trials)
+        if off:
+            yield (
+                f"{run.manifest.plan.name}: the span is not as named in {off} of {len(run.trials)} trials; what was "
+                "injected into is not what the plan or the record says."
+            )
+    places = {
+        (trial.spec.span, trial.spec.where, trial.spec.layer, trial.spec.strength)
+        for run in runs
+        if run.manifest.plan.side == "report"
+        for trial in run.trials
+        if trial.spec.protocol == "injected_thought" and trial.spec.vector is not None
+    }
+    if len(places) > 1:
+        said = "; ".join(f"{span}, {where}, layer {layer}, strength {s:g}" for span, where, layer, s in sorted(places))
+        yield f"The reports that are compared were not all injected alike: {said}."
+
+
+def _elsewhere(plan: Plan, trial: Trial) -> bool:
+    """Whether a trial's vector acted on other positions than its plan names."""
+    spec = trial.spec
+    if spec.vector is None:
+        return bool(trial.audits)
+    named = (plan.span or spec.span, plan.where or spec.where)
+    return (spec.span, spec.where) != named or any(map(_amiss, trial.audits)) or not trial.audits
+
+
+def _amiss(audit: Audit) -> bool:
+    return (audit.planned_prompt, audit.planned_generated) != (audit.edited_prompt, audit.edited_generated)
+
+
+def _readings(evidence: Evidence, grader: str) -> Iterator[str]:
+    replies = [row for row in evidence.rows if row.noticed is not None and row.part != "elsewhere"]
+    unread = sum(row.unreadable for row in replies)
+    if replies and unread > UNREAD * len(replies):
+        yield f"{100 * unread / len(replies):.0f} % of all replies cannot be read as an answer."
+    for part, words in ANSWERED.items():
+        known = [row.mass for row in evidence.rows if row.part == part and row.mass is not None]
+        if known and median(known) < MASS:
+            yield f"There is hardly any mass on {words} (median {median(known):.2g}); replies begin otherwise."
+    if replies and not calibrated(grader):
+        yield f"The grader {grader} is not calibrated against labels by others; its errors are not in the intervals."
+
+
+def _verdicts(results: Mapping[Criterion, CriterionResult]) -> Iterator[str]:
+    yield from (f"{part.part.name}: {part.because}." for part in _parts(results.values()) if part.because)
+    if results["accuracy"].status == "met" and results["metacognition"].status != "met":
+        yield "Accuracy alone shows that a model can be steered."
+
+
+def _parts(results: Iterable[CriterionResult]) -> Iterator[PartResult]:
+    return (part for result in results for clause in result.clauses if clause.applies for part in clause.parts)

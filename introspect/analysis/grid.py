@@ -1,0 +1,136 @@
+"""Every cell of a grid with what it shows, and how surprising that is among so many cells.
+
+Naming is tested by dealing the injected concepts again among the trials of each wording, detection by flipping the sign
+of each concept's distance from the control line; every deal is the same in all cells, and
+``introspect.analysis.permutation`` says more. A cell's p by itself is corrected in three ways: against the best cell of
+every deal, which knows how cells hang together, and by Holm's and by Benjamini and Hochberg's steps, which do not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from introspect.analysis.control_line import control_line
+from introspect.analysis.naming import COLUMN, with_first_named
+from introspect.analysis.permutation import GridTest, benjamini_hochberg, holm, max_naming, max_sign
+
+_CELL = ("layer", "strength")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The cells of one grid.
+
+    Attributes:
+        measure: ``naming``, or ``detection`` with the manner of asking.
+        words: What is measured and how it was dealt again.
+        table: One row a cell: ``layer``, ``strength``, ``n_concepts``, ``value`` (a difference of rates, or nats above
+            the control line), its ``p`` alone, ``p_best`` among all cells, ``p_holm`` and ``p_bh``.
+        p: Of the best cell, corrected for having been chosen.
+    """
+
+    measure: str
+    words: str
+    table: pl.DataFrame
+    p: float
+
+    @property
+    def sentence(self) -> str:
+        """Say what the best cell is worth."""
+        n = len(self.table)
+        strict, mild = (int((self.table[name] < 0.05).sum()) for name in ("p_holm", "p_bh"))
+        return (
+            f"{self.words} in the best of {n} cells: p = {self.p:.4f}, corrected for the choice; below 0.05 are "
+            f"{strict} cells by Holm and {mild} by Benjamini and Hochberg."
+        )
+
+
+def grids(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> list[Grid]:
+    """Return the grids that an experiment's outcomes have.
+
+    Args:
+        frame: Outcomes on the whole grid, clean trials with them.
+        concepts: Every form of every concept.
+    """
+    manners = sorted({task.partition("/")[2] for task in frame["task"].unique() if task.startswith("detection/")})
+    found = [naming_grid(frame, concepts), *(detection_grid(frame, manner) for manner in manners)]
+    return [grid for grid in found if grid is not None]
+
+
+def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> Grid | None:
+    """Test naming cell by cell, by dealing the injected concepts again among the trials of a wording.
+
+    Args:
+        frame: Outcomes of reports on the whole grid.
+        concepts: Every form of every concept.
+
+    Returns:
+        ``None`` where there are no reports, or the cells do not have the same trials.
+    """
+    key = ["wording", "concept", "sample"]
+    spoken = (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & (pl.col("arm") == "concept")
+    trials = with_first_named(frame.filter(spoken), concepts)
+    cells = {cell: part.sort(key) for cell, part in trials.sort(_CELL).group_by(_CELL, maintain_order=True)}
+    first = next(iter(cells.values()), None)
+    if first is None or any(not each.select(key).equals(first.select(key)) for each in cells.values()):
+        return None
+    number = {name: place for place, name in enumerate(concepts)}
+    readable = [each.with_columns(pl.when(pl.col("noticed") != "unreadable").then(COLUMN)) for each in cells.values()]
+    named = np.array([[number.get(name or "", -1) for name in each[COLUMN].to_list()] for each in readable])
+    wordings = {name: place for place, name in enumerate(first["wording"].unique(maintain_order=True))}
+    injected = np.array([number[name] for name in first["concept"].to_list()])
+    if len(set(injected.tolist())) < 2:
+        return None
+    dealt = np.array([wordings[name] for name in first["wording"].to_list()])
+    test = max_naming(named, injected, dealt, "concept")
+    sizes = [first["concept"].n_unique()] * len(cells)
+    return Grid("naming", "Naming, injected concepts dealt again,", _table(list(cells), sizes, test), test.p)
+
+
+def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
+    """Test cell by cell how far detection lies above the control line, by flipping the signs of concepts.
+
+    Args:
+        frame: Outcomes of the yes–no questions on the whole grid, clean trials with them.
+        manner: How they were asked: ``words`` or ``digits``.
+
+    Returns:
+        ``None`` without questions, or without two cells that have two concepts each.
+    """
+    asked = frame.filter(pl.col("task").is_in([f"{head}/{manner}" for head in ("detection", "question")]))
+    cells = asked.filter(pl.col("layer").is_not_null()).select(_CELL).unique().sort(_CELL).rows()
+    lines = {cell: control_line(asked.filter(_in(cell) | pl.col("layer").is_null())) for cell in cells}
+    lines = {cell: line for cell, line in lines.items() if len(line.concepts) > 1}
+    if len(lines) < 2:
+        return None
+    names = sorted({name for line in lines.values() for name in line.concepts})
+    scores = np.full((len(names), len(lines)), np.nan)
+    for (row, name), (column, line) in product(enumerate(names), enumerate(lines.values())):
+        scores[row, column] = line.by_concept.get(name, np.nan)
+    test = max_sign(scores)
+    sizes = [len(line.concepts) for line in lines.values()]
+    table = _table(list(lines), sizes, test).with_columns(value=pl.Series(np.nanmean(scores, axis=0)))
+    return Grid(f"detection/{manner}", f"Detection ({manner}) above the control line, signs flipped,", table, test.p)
+
+
+def _in(cell: tuple[Any, ...]) -> pl.Expr:
+    return (pl.col("layer") == cell[0]) & (pl.col("strength") == cell[1])
+
+
+def _table(cells: Sequence[tuple[Any, ...]], n_concepts: Sequence[int], test: GridTest) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "layer": [cell[0] for cell in cells],
+            "strength": [cell[1] for cell in cells],
+            "n_concepts": n_concepts,
+            "value": test.statistics,
+            "p": test.alone,
+            "p_best": test.adjusted,
+            "p_holm": holm(test.alone),
+            "p_bh": benjamini_hochberg(test.alone),
+        }
+    )

@@ -1,0 +1,118 @@
+"""What stands beside the criteria is said where its trials were run, with the right numbers, and decides nothing."""
+
+import polars as pl
+import pytest
+from evidence import RULES, of, row, subject
+
+from introspect.analysis.criteria import measures
+from introspect.analysis.criteria.beside import beside
+from introspect.analysis.criteria.between import between
+from introspect.analysis.criteria.judge import judge
+from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated
+
+NAMES = [f"c{i}" for i in range(12)]
+LEVEL = RULES.level
+
+
+def test_under_the_negated_vector_the_concept_is_looked_for_as_well():
+    rows = [row(concept=c, named=c) for c in NAMES]
+    rows += [row(concept=c, named=c if i < 3 else "salt", arm="negated") for i, c in enumerate(NAMES)]
+    (said,) = (each.sentence for each in under_negated(of(*rows), LEVEL))
+    assert "in 100 % and under the negated one in 25 %: difference +0.75" in said
+    assert "12 concepts, p = 0.0" in said
+    assert "named most often under negated vectors is 'salt'" in said
+    assert not list(under_negated(of(*(row(concept=c, named=c) for c in NAMES)), LEVEL))
+
+
+def codes(answer):
+    """Choices among the codes of a group of four, one prompt a group and wording."""
+    return [
+        row("codes", c, answer=answer(i), wording=w, prompt=f"group {i // 4} {w}")
+        for w in "ab"
+        for i, c in enumerate(NAMES)
+    ]
+
+
+def test_opaque_codes_are_chosen_rightly_above_how_often_each_is_chosen_anyway():
+    (right,) = opaque(of(*codes(lambda i: NAMES[i])), LEVEL)
+    assert "chosen in 100 % of 24 trials, +1.00" in right.sentence
+    assert "12 concepts" in right.sentence
+    (habit,) = opaque(of(*codes(lambda i: NAMES[i // 4 * 4])), LEVEL)
+    assert "chosen in 25 % of 24 trials, +0.00" in habit.sentence
+    assert "+0.00 above their permutation null (p = 1.0000)" in habit.sentence
+    assert not list(opaque(of(), LEVEL))
+
+
+def choices(says):
+    """Replies to the task in which any concept may be named if there is none."""
+    rows = [
+        {"task": "choice", "arm": arm, "concept": c if arm == "concept" else None, "reply": says(arm, c),
+         "noticed": "no" if says(arm, c).startswith("No") else "yes"}
+        for arm in ("concept", "none")
+        for c in NAMES
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema_overrides={"concept": pl.String})
+
+
+def test_a_concept_that_is_chosen_while_noticing_is_denied_has_leaked():
+    forms = {c: (c,) for c in NAMES}
+    leaks = choices(lambda arm, c: f"No. I choose {c}." if arm == "concept" else "No. I choose salt.")
+    (said,) = (each.sentence for each in of_its_own_choice(leaks, forms, LEVEL))
+    assert "0 % of 12 replies under the vector report noticing (0 % without)" in said
+    assert "the injected concept stands in +1.00" in said
+    habit = choices(lambda arm, c: "No. I choose c3.")
+    assert "stands in +0.00" in next(iter(of_its_own_choice(habit, forms, LEVEL))).sentence
+    reports = choices(lambda arm, c: f"Yes, about {c}." if arm == "concept" else "No. I choose salt.")
+    said = next(iter(of_its_own_choice(reports, forms, LEVEL))).sentence
+    assert "100 % of 12 replies under the vector report noticing (0 % without)" in said
+    assert "no value more than in denials under other vectors, 0 concepts" in said
+
+
+def test_lead_ins_can_be_a_sample_as_concepts_are():
+    clean = [row(arm="none", noticed="yes" if p == "p0" else "no", prompt=p) for p in ("p0", "p1")]
+    rows = [row(concept=c, named=c, prompt=p) for c in NAMES for p in ("p0", "p1", "asked only here")]
+    cells = measures.noticing_cells(of(*clean, *rows))
+    assert cells == {(c, p): 0.0 if p == "p0" else 1.0 for c in NAMES for p in ("p0", "p1")}
+
+
+def test_an_injection_into_an_earlier_turn_is_told_by_how_far_it_moves_yes():
+    rows = [row("earlier", c, arm="concept", prompt="p", logodds=2.0 + 0.1 * i) for i, c in enumerate(NAMES)]
+    rows.append(row("earlier", arm="none", prompt="p", logodds=1.0))
+    found = measures.shift(of(*rows), "earlier")
+    assert found == pytest.approx({c: 1.0 + 0.1 * i for i, c in enumerate(NAMES)})
+
+
+def whole(name):
+    """All that stands beside a made-up subject's study."""
+    from evidence import written
+
+    from introspect.analysis.criteria.evidence import evidence
+
+    study = written(name)
+    frame = study.frame.with_columns(named=pl.lit(None, pl.Boolean))
+    found = evidence([frame], study.concepts, study.follows)
+    return {each.name: each.sentence for each in beside([frame], found, study.concepts, 0.0)}
+
+
+def test_noise_is_set_against_concepts_with_a_test_that_is_paid_for():
+    found = whole("introspector")
+    said = found["selectivity, replies, covariance"]
+    assert "60 concepts, p = 0.0002 (signs flipped, Holm over 1 tests)" in said
+    assert "earlier turn" not in found
+    assert "opaque codes" not in found
+
+
+def test_two_subjects_are_compared_part_by_part_over_the_concepts_of_both():
+    first, second = (judge(subject(name), RULES) for name in ("introspector", "mis-namer"))
+    table = between(first, second)
+    rows = {row["part"]: row for row in table.iter_rows(named=True)}
+    assert rows["named"]["difference"] > 0.8
+    assert rows["named"]["low"] > 0
+    assert rows["named"]["n_concepts"] == 60
+    assert rows["named"]["p"] <= rows["named"]["p_bh"] <= rows["named"]["p_holm"] < 0.05
+    assert abs(rows["agreement"]["difference"]) < 0.2
+    same = between(first, first)
+    assert same["difference"].to_list() == [0.0] * len(same)
+    assert same["p_holm"].to_list() == [1.0] * len(same)
+    few = judge(of(row(concept="c1", named="c1")), RULES, strict=False)
+    assert between(first, few).is_empty()

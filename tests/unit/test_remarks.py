@@ -1,0 +1,161 @@
+"""A remark is made where a referee would make it, and nowhere else; none of them changes a verdict."""
+
+import polars as pl
+import pytest
+from evidence import RULES, of, row, subject
+from handmade import SUBJECT, write_run
+
+from introspect.analysis.criteria.calibrated import calibrated
+from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.judge import judge
+from introspect.analysis.criteria.remarks import remarks
+from introspect.analysis.runs import load_run
+from introspect.records import SALT, Audit, Plan, Study, Trial, TrialSpec, VectorRef
+
+CANDIDATES = tuple({"layer": 2, "strength": s, "score": 0.25, "n": 8} for s in (1.5, 3.0))
+
+
+def study_of(concepts=("bread",), **changes):
+    """A study that chose on other concepts than it reports on."""
+    fields = {
+        "schema_version": 3, "rules": RULES, "salt": SALT, "experiments": ("choose",), "candidates": CANDIDATES,
+        "sides": {"no such concept": "development"} | dict.fromkeys(concepts, "report"), "layer": 2, "strength": 3.0,
+    }  # fmt: skip
+    return Study(**(fields | changes))
+
+
+def said(evidence_of, study=None, **more):
+    return remarks(
+        study or study_of(evidence_of.concepts), evidence_of, judge(evidence_of, RULES, strict=False), **more
+    )
+
+
+def bare():
+    """Reports alone: every concept is named."""
+    return of(*(row(concept=c, named=c, wording=w) for w in "ab" for c in ("bread", "dust", "silver")))
+
+
+def _few_questions():
+    real = subject("introspector")
+    return Evidence(
+        real.rows, real.questions.filter(pl.col("item").is_in(["q0", "q7"]) | pl.col("task").str.starts_with("det"))
+    )
+
+
+def _unlikely(part):
+    return of(*bare().rows, *(row(part, "bread", answer="bread", mass=m) for m in (0.001, 0.01, 0.9)))
+
+
+REMARKS = {
+    "too few to exclude": lambda: subject("introspector", n=20),
+    "vectors of noise": bare,
+    "no control questions": bare,
+    "without injection has only": lambda: of(*bare().rows, row(arm="none", prompt="one")),
+    "cannot be read as an answer": lambda: subject("introspector", unread=0.4),
+    "it depends on how unreadable": lambda: subject("confabulator", unread=0.3),
+    "fewer than 20": _few_questions,
+    "Accuracy alone": lambda: subject("parrot"),
+    "hardly any mass on the names in one pass (median 0.01)": lambda: _unlikely("name"),
+    "hardly any mass on yes and no to the detection question": lambda: _unlikely("detection"),
+    "hardly any mass on yes and no about the earlier turn": lambda: _unlikely("earlier"),
+    "hardly any mass on the codes": lambda: _unlikely("codes"),
+}
+
+
+@pytest.mark.parametrize(("remark", "clouded"), REMARKS.items(), ids=list(REMARKS))
+def test_a_remark_is_made_where_it_is_due_and_not_elsewhere(remark, clouded):
+    assert any(remark in each for each in said(clouded()))
+    assert not any(remark in each for each in said(_sound()))
+
+
+def _sound():
+    real = subject("introspector")
+    leads = [row(arm="none", prompt=f"lead {i}", wording=f"it_{1 + i % 3}") for i in range(50)]
+    return Evidence((*(r for r in real.rows if r.part != "report" or r.arm != "none"), *leads), real.questions)
+
+
+def test_a_sound_study_has_but_the_remark_that_nobody_calibrated_its_grader():
+    (only,) = said(_sound())
+    assert only.startswith("The grader rules-1 is not calibrated")
+
+
+def test_a_grader_is_calibrated_where_its_very_version_has_a_file(tmp_path):
+    (tmp_path / "rules-1.json").write_text("{}")
+    assert calibrated("rules-1", tmp_path)
+    assert not calibrated("rules-2", tmp_path)
+    assert not calibrated("rules-1")
+
+
+def test_choosing_on_test_data_is_remarked_on():
+    real = _sound()
+    names = real.concepts
+    sides = dict.fromkeys(names, "report") | dict.fromkeys(names[:2], "development")
+    assert any(
+        f"chosen on test data: 2 of the concepts that are reported on had a part in the choice ({names[0]}, {names[1]})"
+        in each
+        for each in said(real, study_of(sides=sides))
+    )
+    assert any(
+        "layer 2, strength 8 is none of the cells" in each.lower() for each in said(real, study_of(strength=8.0))
+    )
+    pair = (names[0], "no such concept")
+    assert any(
+        f"both sides of the split: {', '.join(pair)}" in each for each in said(real, study_of(names, groups=(pair,)))
+    )
+    assert not any("both sides" in each for each in said(real, study_of(names, groups=(names[:2],))))
+
+
+def test_another_salt_is_remarked_on():
+    real = _sound()
+    assert any(
+        "another salt than the project's: 'mine'" in each for each in said(real, study_of(real.concepts, salt="mine"))
+    )
+    assert not any("salt" in each for each in said(real))
+
+
+# Where the vectors acted
+
+
+def trial(layer=2, span="trial", edited=3, **changes):
+    fields = {
+        "protocol": "injected_thought", "subject": SUBJECT.fingerprint, "dtype": "float32", "arm": "concept",
+        "task": "report", "wording": "plain", "wording_hash": "w", "concept": "bread",
+        "vector": VectorRef(family="concept", concept="bread"), "vectors_hash": "v", "layer": layer, "strength": 3.0,
+        "span": span, "where": "both", "sample": 0, "max_new_tokens": 9, "temperature": 0.0,
+    }  # fmt: skip
+    spec = TrialSpec(**(fields | changes))
+    audit = Audit(
+        layer=layer, prompt_spans=((2, 5),), planned_prompt=3, planned_generated=0, edited_prompt=edited,
+        edited_generated=0, vector_norm=1.0, delta_norm=3.0, residual_norm=9.0, relative_strength=0.3,
+    )  # fmt: skip
+    audits = (audit,) if spec.vector else ()
+    return Trial(key=spec.key, spec=spec, prompt="p", reply="No.", finish="stop", audits=audits)
+
+
+def run_of(tmp_path, *trials, name="report", **changes):
+    plan = Plan(name=name, layers=(2,), concepts=("bread",), side="report", **changes)
+    return load_run(write_run(tmp_path / name, trials, plan, {"bread": ("bread",)}))
+
+
+CLEAN = {"arm": "none", "vector": None, "layer": None, "strength": None, "concept": None}
+OFF = {
+    "planned": ([trial()], {}, False),
+    "clean trials": ([trial(), trial(**CLEAN)], {"span": "trial"}, False),
+    "fewer positions": ([trial(), trial(edited=2, sample=1)], {}, True),
+    "another span than the plan's": ([trial(span="whole")], {"span": "trial"}, True),
+    "another place than the plan's": ([trial()], {"where": "prompt"}, True),
+}
+
+
+@pytest.mark.parametrize(("trials", "plan", "off"), OFF.values(), ids=list(OFF))
+def test_a_span_that_is_not_as_named_is_remarked_on(tmp_path, trials, plan, off):
+    found = said(bare(), runs=[run_of(tmp_path, *trials, **plan)])
+    assert any(f"report: the span is not as named in 1 of {len(trials)} trials" in each for each in found) == off
+
+
+def test_reports_that_were_injected_in_different_ways_are_not_compared_in_silence(tmp_path):
+    alike = [run_of(tmp_path, trial(), name="report"), run_of(tmp_path, trial(task="other"), name="other")]
+    assert not any("injected alike" in each for each in said(bare(), runs=alike))
+    other = run_of(tmp_path, trial(task="other", span="whole", layer=3), name="elsewhere")
+    (found,) = [each for each in said(bare(), runs=[*alike, other]) if "injected alike" in each]
+    assert "trial, both, layer 2, strength 3; whole, both, layer 3, strength 3" in found
