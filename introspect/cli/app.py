@@ -11,6 +11,7 @@ from rich.text import Text
 
 from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
+from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
@@ -34,6 +35,8 @@ for _verb in (ask, run, analyze, compare, figures, report):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (validate, bench, models):
     app.command()(_verb)
+vectors.command("export", no_args_is_help=True)(export_vectors)
+vectors.command("import", no_args_is_help=True)(import_vectors)
 app.add_typer(vectors)
 app.add_typer(stimuli)
 app.add_typer(organisms)
