@@ -15,7 +15,7 @@ from introspect.errors import PlanError, RunFolderError
 from introspect.multiple_choice import load_multiple_choice
 from introspect.progress import track
 from introspect.protocols.materials import Materials, option_tokens
-from introspect.protocols.protocol import Scene
+from introspect.protocols.protocol import Protocol, Scene
 from introspect.protocols.registry import protocol
 from introspect.protocols.trials import prompt_of, replies
 from introspect.records import SCHEMA_VERSION, Family, Manifest, Plan, Scales, TrialSpec
@@ -185,6 +185,7 @@ def prepare(
         reader or loaded,
     )
     _check_layers(made_of, everything)
+    _check_names(concepts, everything, kind)
     _check(prepared, everything)
     return replace(prepared, specs=in_order(specs, [replies(spec) for spec in specs]))
 
@@ -243,6 +244,23 @@ def _check_layers(made_of: Provenance, specs: Sequence[TrialSpec]) -> None:
             f"give layers among those"
         )
         raise PlanError(message)
+
+
+def _check_names(concepts: ConceptSet, specs: Sequence[TrialSpec], kind: Protocol) -> None:
+    """Raise ``PlanError`` where a feature without a word would be put into words."""
+    unnamed = {concept.name for concept in concepts.members if concept.unnamed}
+    if unnamed and not kind.injects:
+        message = f"{kind.name} asks for the concepts in words and injects nothing; features cannot be its concepts"
+        raise PlanError(message)
+    for spec in specs if unnamed else ():
+        texts = " ".join((*spec.options, *spec.fill.values()))
+        ranked = spec.concept in unnamed and kind.reading(spec.task) == "ranks"
+        if ranked or any(name in texts for name in unnamed):
+            message = (
+                f"the task {spec.task!r} needs a word for every concept, and {min(unnamed)} has none; give one, as in "
+                f"{min(unnamed)}=bread, or leave that task out"
+            )
+            raise PlanError(message)
 
 
 def _check(prepared: Prepared, specs: Sequence[TrialSpec]) -> None:
