@@ -8,9 +8,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 RUN := runs/demo
 STUDY := experiments/15_criteria/demo.toml
+COMPAT := build/compat
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format slow clean
+.PHONY: help setup demo test check format slow compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -52,6 +53,15 @@ format: $(STAMP)  ## put everything into form
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
 	$(BIN)/introspect validate
+
+compat: $(COMPAT)/.installed  ## in an environment of their own: repeng and steering_vectors read what we write, and we them
+	PYTHONPATH=. $(COMPAT)/bin/python tests/compat/check.py
+
+$(COMPAT)/.installed: tests/compat/requirements.txt constraints.txt
+	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(if $(TORCH_INDEX),$(COMPAT)/bin/python -m pip install --no-deps --index-url $(TORCH_INDEX) $(TORCH))
+	$(COMPAT)/bin/python -m pip install --quiet --progress-bar off -r tests/compat/requirements.txt $(TORCH)
+	@touch $@
 
 clean:  ## remove what tools left behind; runs and .venv stay
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* dist build

@@ -3,10 +3,14 @@
 A TOML file holds ``[[concept]]`` tables with ``word`` and, if wanted, ``aliases``, ``near`` and ``pairs``, or one plain
 ``words`` list. A CSV file has a column ``word`` (and ``aliases``, separated by ``|``), or the columns ``concept``,
 ``positive`` and ``negative``, one pair a row.
+
+A feature of a sparse autoencoder is a concept too: ``sae:SOURCE#INDEX=bread|loaf``, where SOURCE is a folder or
+RELEASE/ID, and what stands behind ``=`` counts as naming it. Without that it has no word, and naming is not graded.
 """
 
 import csv
 import random
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -17,6 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 from introspect.errors import StimulusError, UnknownNameError
 from introspect.records import Record, digest
 
+FEATURE = re.compile(r"sae:(?P<reference>[^#]+#\d{1,9})(?:=(?P<words>.*))?")
 SHIPPED = resources.files("introspect") / "data" / "concepts"
 
 
@@ -24,12 +29,15 @@ class Concept(Record):
     """One concept: ``pairs`` are (with the concept, without it); ``aliases`` are other words that name it.
 
     ``near`` are related words that do not name it: a sentence with one of them is never drawn for the concept.
+    ``feature`` is ``SOURCE#INDEX`` of a sparse autoencoder, whose direction is then the concept's; one that has no word
+    of its own is called by that.
     """
 
     word: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
+    feature: str | None = Field(default=None, pattern=r"^[^#]+#\d{1,9}$")
 
     @property
     def name(self) -> str:
@@ -38,8 +46,13 @@ class Concept(Record):
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """Every word or phrase that counts as naming it."""
-        return (self.name, *self.aliases)
+        """Every word or phrase that counts as naming it; none where a feature has no word."""
+        return () if self.unnamed else (self.name, *self.aliases)
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it is a feature of which nobody has said what it stands for."""
+        return self.feature is not None and self.word == f"sae:{self.feature}"
 
 
 class ConceptSet(Record):
@@ -75,7 +88,7 @@ class ConceptSet(Record):
     @property
     def digest(self) -> str:
         """Hash of the words and pairs; titles and aliases do not change a vector."""
-        return digest([[concept.name, concept.pairs] for concept in self.members])
+        return digest([[c.name, c.pairs, *([c.feature] if c.feature else [])] for c in self.members])
 
     def get(self, name: str) -> Concept:
         """Return the concept of that name, upper or lower case; ``UnknownNameError`` gives the near miss."""
@@ -110,8 +123,8 @@ def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None
     """Read a shipped list by name, a TOML or CSV file, or the words themselves.
 
     Args:
-        source: Name of a shipped list, or several joined by ``+``, path of a file, or a sequence of words from the
-            shipped lists.
+        source: Name of a shipped list, or several joined by ``+``, path of a file, a feature (``sae:…``), or a
+            sequence of features and of words from the shipped lists.
         folder: Where a relative path starts; the working folder by default.
 
     Raises:
@@ -122,6 +135,8 @@ def load_concepts(source: str | Path | Sequence[str], folder: Path | None = None
         return ConceptSet(title="words given", concept=tuple(find_concept(word) for word in source))
     if str(source) in shipped_lists():
         return _parse_toml((SHIPPED / f"{source}.toml").read_text("utf-8"), str(source))
+    if str(source).startswith("sae:"):
+        return ConceptSet(title=str(source), concept=(parse_feature(str(source)),))
     if "+" in str(source) and not Path(source).exists():
         return _joined(str(source))
     path = (folder or Path()) / source
@@ -153,11 +168,13 @@ def _joined(source: str) -> ConceptSet:
 
 
 def find_concept(word: str) -> Concept:
-    """Find a word in the shipped lists, aliases included.
+    """Find a word in the shipped lists, aliases included, or read a feature.
 
     Raises:
         UnknownNameError: No shipped list has it; own words come from a file.
     """
+    if word.strip().startswith("sae:"):
+        return parse_feature(word.strip())
     known: dict[str, Concept] = {}
     for name in ("lindsey_concepts", *shipped_lists()):  # first the list that has aliases
         for concept in load_concepts(name).members:
@@ -165,6 +182,26 @@ def find_concept(word: str) -> Concept:
     if word.strip().lower() not in known:
         raise UnknownNameError("concept (words of your own come from a TOML or CSV file)", word, known)
     return known[word.strip().lower()]
+
+
+def parse_feature(text: str) -> Concept:
+    """Read ``sae:SOURCE#INDEX`` or ``sae:SOURCE#INDEX=word|alias``.
+
+    Raises:
+        StimulusError: It is not of that form.
+    """
+    found = FEATURE.fullmatch(text)
+    words = [word.strip() for word in (found["words"] or "").split("|")] if found else []
+    if found is None or (found["words"] is not None and not all(words)):
+        message = (
+            f"{text!r} names no feature; it takes sae:RELEASE/ID#123 or sae:path/to/folder#123, and behind it "
+            "=word or =word|alias where a word counts as naming it"
+        )
+        raise StimulusError(message)
+    reference = found["reference"]
+    if found["words"] is None:
+        return Concept(word=f"sae:{reference}", feature=reference)
+    return Concept(word=words[0], aliases=tuple(words[1:]), feature=reference)
 
 
 def _parse_toml(text: str, name: str) -> ConceptSet:

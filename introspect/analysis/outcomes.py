@@ -144,9 +144,12 @@ def _spoken(trial: Trial, claim: Claim, concepts: Concepts) -> Row:
             reading = read_intent(trial.reply).reading
             return {"apologised": reading == "slip", "meant": reading == "meant", "readable": reading != "unreadable"}
         case "unprompted":
-            return {"remarks": claim.noticed == "yes", "leaks": matches(trial.reply, _forms(trial, concepts))}
+            forms = _forms(trial, concepts)
+            return {"remarks": claim.noticed == "yes", "leaks": matches(trial.reply, forms) if forms else None}
         case _:
             forms = _forms(trial, concepts)
+            if not forms:  # a feature that has no word: naming is not graded
+                return {"readable": claim.noticed != "unreadable"}
             return {
                 "readable": claim.noticed != "unreadable",
                 "named": identified(claim, forms),

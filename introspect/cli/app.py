@@ -11,12 +11,14 @@ from rich.text import Text
 
 from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
+from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
 from introspect.cli.runs import analyze, compare, figures, report, run
+from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
 
@@ -36,9 +38,12 @@ for _verb in (ask, run, grade, analyze, compare, figures, report, export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (calibrate, validate, bench, models):
     app.command()(_verb)
+vectors.command("export", no_args_is_help=True)(export_vectors)
+vectors.command("import", no_args_is_help=True)(import_vectors)
 app.add_typer(vectors)
 app.add_typer(stimuli)
 app.add_typer(organisms)
+app.add_typer(sae)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -25,7 +25,9 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 DtypeOption = Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")]
 StimuliOption = Annotated[str, typer.Option(help="A stimulus file of your own, for the extraction prompt.")]
 
-vectors = typer.Typer(name="vectors", no_args_is_help=True, help="Concept vectors: extract and examine them.")
+vectors = typer.Typer(
+    name="vectors", no_args_is_help=True, help="Concept vectors: extract them, and trade them with others."
+)
 
 
 def ask(  # noqa: PLR0913 - one option each

@@ -15,7 +15,7 @@ from introspect.errors import PlanError, RunFolderError
 from introspect.multiple_choice import load_multiple_choice
 from introspect.progress import track
 from introspect.protocols.materials import Materials, option_tokens
-from introspect.protocols.protocol import Scene
+from introspect.protocols.protocol import Protocol, Scene
 from introspect.protocols.registry import protocol
 from introspect.protocols.trials import prompt_of, replies
 from introspect.records import SCHEMA_VERSION, Family, Manifest, Plan, Scales, TrialSpec
@@ -28,7 +28,7 @@ from introspect.sweeps.folder import DIAGNOSTICS, EFFECTS, VECTORS, RunFolder, r
 from introspect.sweeps.machine import machine, packages
 from introspect.vectors.diagnose import as_json, diagnose
 from introspect.vectors.extract import Extraction, Reader, extract, n_prompts, recipe
-from introspect.vectors.vector import VectorSet, load_vectors
+from introspect.vectors.vector import Provenance, VectorSet, load_vectors
 
 OTHER_WORDS = "lindsey_control_words"
 """The list whose words are the baseline of intentional control, and from which wrong answers are drawn."""
@@ -164,9 +164,10 @@ def prepare(
     loaded = subject or load_plan_subject(plan)
     spare = load_concepts(OTHER_WORDS)
     extracted = concepts if kind.injects else _joined(concepts, spare)
-    vectors_hash = recipe(loaded.identity, extracted, baseline, stimuli, plan.method).digest
+    made_of = recipe(loaded.identity, extracted, baseline, stimuli, plan.method)
     if plan.vectors is not None:
-        vectors_hash = foreign_vectors(plan.vectors, loaded, extracted).provenance.digest
+        made_of = foreign_vectors(plan.vectors, loaded, extracted).provenance
+    vectors_hash = made_of.digest
     scene = Scene(plan, stimuli, concepts, _joined(load_concepts("lindsey_concepts"), spare), loaded.chat)
     everything = Grid(plan, kind, loaded.identity, scene, wordings, vectors_hash).specs()
     specs = subset(everything, max_trials, plan.seed)
@@ -183,6 +184,8 @@ def prepare(
         everything,
         reader or loaded,
     )
+    _check_layers(made_of, everything)
+    _check_names(concepts, everything, kind)
     _check(prepared, everything)
     return replace(prepared, specs=in_order(specs, [replies(spec) for spec in specs]))
 
@@ -228,6 +231,36 @@ def _joined(first: ConceptSet, second: ConceptSet) -> ConceptSet:
     known = set(first.names)
     new = {concept.name: concept for concept in second.members if concept.name not in known}
     return ConceptSet(title=first.title, source=first.source, concept=(*first.members, *new.values()))
+
+
+def _check_layers(made_of: Provenance, specs: Sequence[TrialSpec]) -> None:
+    """Raise ``PlanError`` where something is injected at a layer for which there are no vectors."""
+    missing = set(made_of.missing or ())
+    wrong = sorted({spec.layer for spec in specs if spec.layer in missing})
+    if wrong:
+        present = [layer for layer in range(made_of.n_layers) if layer not in missing]
+        message = (
+            f"the plan injects at layers {wrong}, and there are vectors at {present} only ({made_of.source}); "
+            f"give layers among those"
+        )
+        raise PlanError(message)
+
+
+def _check_names(concepts: ConceptSet, specs: Sequence[TrialSpec], kind: Protocol) -> None:
+    """Raise ``PlanError`` where a feature without a word would be put into words."""
+    unnamed = {concept.name for concept in concepts.members if concept.unnamed}
+    if unnamed and not kind.injects:
+        message = f"{kind.name} asks for the concepts in words and injects nothing; features cannot be its concepts"
+        raise PlanError(message)
+    for spec in specs if unnamed else ():
+        texts = " ".join((*spec.options, *spec.fill.values()))
+        ranked = spec.concept in unnamed and kind.reading(spec.task) == "ranks"
+        if ranked or any(name in texts for name in unnamed):
+            message = (
+                f"the task {spec.task!r} needs a word for every concept, and {min(unnamed)} has none; give one, as in "
+                f"{min(unnamed)}=bread, or leave that task out"
+            )
+            raise PlanError(message)
 
 
 def _check(prepared: Prepared, specs: Sequence[TrialSpec]) -> None:

@@ -59,10 +59,15 @@ def nearest(
 
 
 def diagnose(extraction: Extraction, unembedding: Unembedding, layer: int | None = None) -> list[Diagnosis]:
-    """Examine every vector of an extraction; neighbours and tokens at ``layer``, by default at two thirds of depth."""
+    """Examine every vector of an extraction; neighbours and tokens at ``layer``.
+
+    By default that is the layer nearest to two thirds of depth that has vectors.
+    """
     vectors = extraction.vectors
-    n_layers = vectors.provenance.n_layers
-    at = round(2 / 3 * (n_layers - 1)) if layer is None else layer
+    n_layers, missing = vectors.provenance.n_layers, vectors.provenance.missing or ()
+    middle = round(2 / 3 * (n_layers - 1))
+    present = [row for row in range(n_layers) if row not in missing]
+    at = min(present, key=lambda row: abs(row - middle)) if layer is None else layer
     slices = {name: rows[at] for name, rows in vectors.directions.items()}
     return [
         Diagnosis(
@@ -79,6 +84,8 @@ def diagnose(extraction: Extraction, unembedding: Unembedding, layer: int | None
 
 def _split(extraction: Extraction, index: int) -> tuple[float, ...] | None:
     if extraction.baseline is None or extraction.concepts is None or len(extraction.baseline) < 2:
+        return None
+    if index >= len(extraction.concepts):  # a feature, which was not read from words
         return None
     return _rounded(split_half_cosine(extraction.concepts[index : index + 1], extraction.baseline))
 

@@ -15,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from introspect.concepts import Concept, ConceptSet, find_concept, load_concepts
-from introspect.errors import LayerError, StimulusError
+from introspect.errors import LayerError, ShapeError, StimulusError
 from introspect.progress import Advance, silent
 from introspect.records import Method, SubjectIdentity
 from introspect.stimuli import Stimuli, load_stimuli
+from introspect.vectors.sae import feature, feature_rows
 from introspect.vectors.vector import ConceptVector, Provenance, VectorSet
 
 
@@ -83,12 +84,14 @@ class Extraction:
 def from_words(
     reader: Reader, concepts: ConceptSet, baseline: ConceptSet, stimuli: Stimuli, progress: Advance = silent
 ) -> Extraction:
-    """Extract one vector for every concept's word, all layers in one pass over the prompts."""
-    prompts = [stimuli.extraction_prompt(name) for name in (*concepts.names, *baseline.names)]
+    """Extract one vector for every concept's word, all layers in one pass over the prompts; features come last."""
+    asked = [concept.name for concept in concepts.members if concept.feature is None]
+    prompts = [stimuli.extraction_prompt(name) for name in (*asked, *baseline.names)]
     activations = reader.read(prompts, progress)
-    of_concepts, of_baseline = activations[: len(concepts.names)], activations[len(concepts.names) :]
-    directions = {name: mean_difference(of_concepts[i : i + 1], of_baseline) for i, name in enumerate(concepts.names)}
+    of_concepts, of_baseline = activations[: len(asked)], activations[len(asked) :]
+    directions = {name: mean_difference(of_concepts[i : i + 1], of_baseline) for i, name in enumerate(asked)}
     provenance = recipe(reader.identity, concepts, baseline, stimuli, "word")
+    directions |= feature_rows(features(concepts), of_baseline)
     return Extraction(VectorSet(directions, provenance), of_baseline, of_concepts)
 
 
@@ -139,15 +142,20 @@ def extract(
 def n_prompts(concepts: ConceptSet, baseline: ConceptSet, method: Method) -> int:
     """Count the prompts that ``extract`` will read, for a progress bar."""
     if method == "word":
-        return len(concepts.names) + len(baseline.names)
+        return len(concepts.names) - len(features(concepts)) + len(baseline.names)
     return 2 * sum(len(concept.pairs) for concept in concepts.members)
 
 
 def recipe(
     identity: SubjectIdentity, concepts: ConceptSet, baseline: ConceptSet, stimuli: Stimuli, method: Method
 ) -> Provenance:
-    """Return where a vector file comes from, known before it is made; pairs use no baseline and no prompt."""
+    """Return where a vector file comes from, known before it is made; pairs use no baseline and no prompt.
+
+    Raises:
+        StimulusError: A feature cannot be used in this subject, or not beside the other concepts.
+    """
     words = method == "word"
+    source, missing = _of_features(identity, concepts, method)
     return Provenance(
         subject=identity.fingerprint,
         subject_name=identity.name,
@@ -158,7 +166,39 @@ def recipe(
         baseline_hash=baseline.digest if words else None,
         n_layers=identity.n_layers,
         d_model=identity.d_model,
+        source=source,
+        missing=missing,
     )
+
+
+def features(concepts: ConceptSet) -> dict[str, str]:
+    """Return the features of sparse autoencoders among the concepts, by name."""
+    return {concept.name: concept.feature for concept in concepts.members if concept.feature is not None}
+
+
+def _of_features(
+    identity: SubjectIdentity, concepts: ConceptSet, method: Method
+) -> tuple[str | None, tuple[int, ...] | None]:
+    """Return what the features are, in words, and the layers at which they have no vector."""
+    found = {name: feature(reference) for name, reference in features(concepts).items()}
+    if not found:
+        return None, None
+    if method != "word":
+        message = f"features of sparse autoencoders need method = 'word', whose norm they get, and not {method!r}"
+        raise StimulusError(message)
+    for dictionary, index in found.values():
+        if dictionary.d_model != identity.d_model:
+            raise ShapeError(
+                f"feature {index} of {dictionary.source} in {identity.name}", identity.d_model, dictionary.d_model
+            )
+        if dictionary.layer >= identity.n_layers:
+            raise LayerError(dictionary.layer, identity.n_layers, identity.name)
+    layers = {dictionary.layer for dictionary, _ in found.values()}
+    if len(layers) > 1:
+        message = f"the features are of layers {sorted(layers)}; give each layer a plan of its own"
+        raise StimulusError(message)
+    each = sorted({f"{one.source} at {one.hook}, decoder {one.digest[:12]}" for one, _ in found.values()})
+    return "features of " + "; ".join(each), tuple(row for row in range(identity.n_layers) if row not in layers)
 
 
 def concept_vector(

@@ -8,9 +8,11 @@ activations at the output of block ``l``.
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -65,19 +67,22 @@ class ConceptVector:
 class Provenance(Record):
     """Where a vector file came from; its hash pins the file in every trial.
 
-    ``used_in`` says whose vectors they are where another subject runs with them.
+    ``used_in`` says whose vectors they are where another subject runs with them. Vectors that were not extracted here
+    have ``source``, which says what they were made of; they may miss some layers, whose rows are zero.
     """
 
     subject: str
     subject_name: str
     dtype: str
-    method: Method
+    method: Method | Literal["gguf", "steering_vectors", "sae"]
     extraction_prompt: str
     concepts_hash: str
     baseline_hash: str | None
     n_layers: int
     d_model: int
     used_in: str | None = None
+    source: str | None = None
+    missing: tuple[int, ...] | None = None
 
     @property
     def digest(self) -> str:
@@ -103,6 +108,13 @@ class VectorSet:
             raise UnknownNameError("concept vector", concept, self.directions)
         if not 0 <= layer < self.provenance.n_layers:
             raise LayerError(layer, self.provenance.n_layers, self.provenance.subject_name)
+        if layer in (self.provenance.missing or ()):
+            present = [row for row in range(self.provenance.n_layers) if row not in (self.provenance.missing or ())]
+            message = (
+                f"there is no vector of {name!r} at layer {layer}: {self.provenance.source} has layers "
+                f"{', '.join(map(str, present))}"
+            )
+            raise StimulusError(message)
         return ConceptVector(
             concept=name,
             direction=self.directions[name][layer],
@@ -117,13 +129,20 @@ class VectorSet:
         if self.baseline is not None:
             tensors[BASELINE_KEY] = self.baseline.to(torch.float32).contiguous()
         metadata = {METADATA_KEY: self.provenance.model_dump_json()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with in_one_step(path) as draft:
             draft.write_bytes(save(tensors, metadata))
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def in_one_step(path: Path) -> Iterator[Path]:
+    """Lend a draft that becomes the file when the block ends well, and is gone when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_vectors(path: Path) -> VectorSet:
