@@ -253,7 +253,7 @@ def _spread(signal: pl.DataFrame, noise: pl.DataFrame) -> Spread:
         because = f"there are {n} items with a signal"
     if because:
         return Spread(None, None, None, None, None, n, m, because)
-    low, high = _area_bounds(*pair)
+    low, high = area_bounds(*pair)
     found: dict[str, Any] = {"auc": area(above.tolist(), below.tolist()), "low": low, "high": high}
     deviations = float(above.std(ddof=1)), float(below.std(ddof=1))
     if max(deviations) == 0:
@@ -263,7 +263,7 @@ def _spread(signal: pl.DataFrame, noise: pl.DataFrame) -> Spread:
     return Spread(**found, d_a=d_a, ratio=ratio, n_signal=n, n_noise=m, because=None)
 
 
-def _area_bounds(signal: pl.DataFrame, noise: pl.DataFrame) -> tuple[float | None, float | None]:
+def area_bounds(signal: pl.DataFrame, noise: pl.DataFrame) -> tuple[float | None, float | None]:
     """Return 95 % bounds of the area with concepts and clean items as sampling units, on the logit scale."""
     above, below = (arm["towards"].to_numpy() for arm in (signal, noise))
     placed = [(signal, _placements(above, below)), (noise, 1 - _placements(below, above))]

@@ -16,6 +16,7 @@ from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
 from introspect.cli.runs import analyze, compare, figures, report, run
+from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
 
@@ -40,6 +41,7 @@ vectors.command("import", no_args_is_help=True)(import_vectors)
 app.add_typer(vectors)
 app.add_typer(stimuli)
 app.add_typer(organisms)
+app.add_typer(sae)
 
 
 def main(arguments: list[str] | None = None) -> None:

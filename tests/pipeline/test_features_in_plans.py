@@ -1,5 +1,7 @@
 """Features of a sparse autoencoder as concepts of a plan, from the vectors to the analysis."""
 
+import json
+
 import lab
 import pytest
 from sae_files import write_sae
@@ -52,6 +54,30 @@ def test_a_plan_of_features_without_words_alone_is_analysed_and_drawn(folder, tm
     assert len(injected) == injected["named"].null_count() == injected["success"].null_count() == 2
     assert injected["noticed"].null_count() == 0
     assert introspect.report_page(analysis).is_file()
+
+
+def test_a_run_is_read_through_features_from_the_command_line(folder, command, tmp_path):
+    mine = plan("bread", "silver", f"sae:{folder}#5", subject=str(lab.folder()), device="cpu", dtype="float32")
+    out = introspect.sweep(mine, tmp_path / "run", subject=lab.subject())
+    done = command("sae", "read", out, "--sae", folder, "--out", tmp_path / "f", "--n", 6, "--strength", 2)
+    assert done.code == 0, done.err
+    content = json.loads((tmp_path / "f" / "read.json").read_text())
+    assert [row["n"] for row in content["features"]] == [3] * 6
+    changes = [abs(row["change"]) for row in content["features"]]
+    assert changes == sorted(changes, reverse=True)
+    assert changes[0] > 0
+    assert (tmp_path / "f" / "features.html").is_file()
+    refused = command("sae", "read", out, "--sae", folder, "--out", tmp_path / "no", "--strength", 3)
+    assert refused.code == 2
+    assert "no reply under a concept vector at strength 3" in refused.err
+    earlier = write_sae(tmp_path / "earlier", hook="model.layers.1")
+    refused = command("sae", "read", out, "--sae", earlier, "--out", tmp_path / "no")
+    assert refused.code == 2
+    assert "an injection at layer 2 cannot be seen at layer 1" in refused.err
+    assert not (tmp_path / "no").exists()
+    told = command("sae", "decompose", out / "vectors.safetensors", "--sae", folder, "--n", 2, "--concept", "bread")
+    assert told.code == 0, told.err
+    assert "bread" in told.out
 
 
 def test_a_plan_at_another_layer_than_the_feature_s_is_refused_before_anything_is_written(folder, tmp_path):
