@@ -50,7 +50,7 @@ def decompose_vectors(
 def read_run(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run.", show_default=False)],
     source: SourceOption,
-    out: Annotated[Path, typer.Option(help="Folder for features.json and the figure.")],
+    out: Annotated[Path, typer.Option(help="Folder for read.json and the figure.")],
     n: Annotated[int, typer.Option(min=1, help="Features: those that the injections change most.")] = 20,
     strength: Annotated[float | None, typer.Option(help="Only trials of this strength.")] = None,
 ) -> None:
@@ -72,7 +72,40 @@ def read_run(
         "command": f"introspect sae read {folder} --sae {source} --out {out} --n {n}"
         + (f" --strength {strength:g}" if at else ""),
     }  # fmt: skip
-    write_text(out / "features.json", json.dumps({**provenance, "features": table.to_dicts()}, indent=1) + "\n")
+    write_text(out / "read.json", json.dumps({**provenance, "features": table.to_dicts()}, indent=1) + "\n")
     figure = features(table, source=source, n_features=dictionary.n_features)
     write_figures({"features": figure}, out, provenance)
     Console(highlight=False).print(Text(f"{len(table)} features in {out / 'features.json'}, and the figure beside it"))
+
+
+@sae.command("train", no_args_is_help=True)
+def train(  # noqa: PLR0913 - one option each
+    subject: Annotated[str, typer.Argument(help="Whose residual stream.", show_default=False)],
+    layer: Annotated[int, typer.Option(help="0-based block whose output is read.")],
+    out: Annotated[Path, typer.Option(help="Folder of the autoencoder, its text and its card.")],
+    tokens: Annotated[int, typer.Option(min=1000, help="Text that the subject writes first.")] = 400_000,
+    features: Annotated[int, typer.Option(min=2, help="How many features.")] = 2304,
+    active: Annotated[int, typer.Option(min=1, help="How many of them are active on a token.")] = 32,
+    passes: Annotated[int, typer.Option(min=1, help="Over the text.")] = 8,
+    batch: Annotated[int, typer.Option(min=2, help="Tokens a step.")] = 1024,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply.")] = 160,
+    seed: Annotated[int, typer.Option(min=0, help="Of text and weights.")] = 0,
+) -> None:
+    """Train a small sparse autoencoder offline, on text that the subject writes itself; sampling goes on if stopped.
+
+    introspect sae train smollm2 --layer 20 --out runs/sae
+    """
+    from introspect.subjects.load import load_subject
+    from introspect.subjects.sampled_texts import Sampling
+    from introspect.subjects.train_sae import train_sae
+    from introspect.vectors.sae_training import Recipe
+
+    recipe = Recipe(d_sae=features, k=active, n_passes=passes, batch=batch, seed=seed)
+    sampling = Sampling(n_tokens=tokens, seed=seed, max_new_tokens=max_new_tokens)
+    found = train_sae(load_subject(subject), layer, out, sampling, recipe).held_out
+    Console(highlight=False).print(
+        Text(
+            f"explained variance {found.explained_variance:.3f}, {found.l0:.1f} features a token, {found.dead} of "
+            f"{found.n_features} dead on {found.n_tokens} tokens held out; the card is in {out}"
+        )
+    )

@@ -4,8 +4,9 @@ The conversations go to a file as they come, one JSON line each, and the same ca
 question comes when, and the seed of its reply, depend on the number of the conversation alone.
 """
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,11 +63,16 @@ class Sampling:
     at_once: int = 64
 
 
+@functools.cache
+def words() -> tuple[str, ...]:
+    """Return what the questions are about, each word once."""
+    return tuple(dict.fromkeys(name for title in LISTS for name in load_concepts(title).names))
+
+
 def question(index: int) -> str:
     """Return the question of a conversation: every word with one wording before any has a second one."""
-    words = [name for title in LISTS for name in load_concepts(title).names]
-    turn, place = divmod(index, len(words))
-    return QUESTIONS[(turn + place) % len(QUESTIONS)].format(word=words[place])
+    turn, place = divmod(index, len(words()))
+    return QUESTIONS[(turn + place) % len(QUESTIONS)].format(word=words()[place])
 
 
 def sample_texts(
@@ -121,7 +127,7 @@ def _next(subject: LocalSubject, sampling: Sampling, start: int) -> Iterator[Con
         yield Conversation(index=index, question=question(index), reply=reply.text, n_tokens=n_tokens)
 
 
-def _begun(path: Path, head: dict[str, object]) -> list[Conversation]:
+def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
     """Return the conversations of a file that was begun, without a last line that was cut off; begin one otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []

@@ -61,7 +61,7 @@ def test_a_run_is_read_through_features_from_the_command_line(folder, command, t
     out = introspect.sweep(mine, tmp_path / "run", subject=lab.subject())
     done = command("sae", "read", out, "--sae", folder, "--out", tmp_path / "f", "--n", 6, "--strength", 2)
     assert done.code == 0, done.err
-    content = json.loads((tmp_path / "f" / "features.json").read_text())
+    content = json.loads((tmp_path / "f" / "read.json").read_text())
     assert [row["n"] for row in content["features"]] == [3] * 6
     changes = [abs(row["change"]) for row in content["features"]]
     assert changes == sorted(changes, reverse=True)
