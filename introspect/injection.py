@@ -14,6 +14,7 @@ in-distribution control of Mayner, Decomposing introspection in LLMs; here at th
 import weakref
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, get_args
 
@@ -361,8 +362,8 @@ class Injector:
         if key not in self._handles:
             block = self.blocks[key[0]]
             self._handles[key] = [
-                block.register_forward_hook(self._editor(key)),
-                block.register_forward_hook(self._watcher(key)),
+                block.register_forward_hook(_hook(partial(self._edited, key))),
+                block.register_forward_hook(_hook(partial(self._watched, key))),
             ]
 
     def at(self, positions: Int[Tensor, "row position"], rows: Sequence[int] | None = None, idle: int = 0) -> None:
@@ -401,27 +402,40 @@ class Injector:
                 site.deal()
         self._pass = {}
 
-    def _editor(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], Any]:
-        def edit(module: nn.Module, args: object, output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
-            residual = output[0] if isinstance(output, tuple) else output
-            if self._shape != tuple(residual.shape[:2]):
-                raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), self._shape)
-            site = self._pass.get(key)
-            if site is None:
-                return output
-            if site.seen is not None:  # the block ran twice on one announcement; the audit will count both
-                _add_up([site])
-            edited = site.edit(residual)
-            return (edited, *output[1:]) if isinstance(output, tuple) else edited
+    def carried(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        """Return what a backend with hooks of its own calls with the output of each layer, in this order.
 
-        return edit
+        The injector is not entered then; ``at`` and the audits are used as ever. Each function returns the output
+        that goes on from there, which the next one of that layer is given.
+        """
+        keys = sorted({key for entries in self._rows.values() for key, _ in _keyed(entries)})
+        return [(key[0], partial(step, key)) for key in keys for step in (self._edited, self._watched)]
 
-    def _watcher(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], None]:
-        def watch(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks return what they like
-            if key in self._pass:
-                self._pass[key].watch(output[0] if isinstance(output, tuple) else output)
+    def _edited(self, key: tuple[int, int], output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        residual = output[0] if isinstance(output, tuple) else output
+        if self._shape != tuple(residual.shape[:2]):
+            raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), self._shape)
+        site = self._pass.get(key)
+        if site is None:
+            return output
+        if site.seen is not None:  # the block ran twice on one announcement; the audit will count both
+            _add_up([site])
+        edited = site.edit(residual)
+        return (edited, *output[1:]) if isinstance(output, tuple) else edited
 
-        return watch
+    def _watched(self, key: tuple[int, int], output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        if key in self._pass:
+            self._pass[key].watch(output[0] if isinstance(output, tuple) else output)
+        return output
+
+
+def _hook(step: Callable[[Any], Any]) -> Callable[[nn.Module, Any, Any], Any]:
+    """Return a hook for torch that does this step."""
+
+    def hook(module: nn.Module, args: object, output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        return step(output)
+
+    return hook
 
 
 def _keyed(entries: Sequence[_Entry]) -> Iterator[tuple[tuple[int, int], _Entry]]:
