@@ -23,8 +23,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from introspect.audit import MEASURES, audited, planned_push
+from introspect import operator
+from introspect.audit import audited
 from introspect.errors import IntrospectError, LayerError, ShapeError, UnknownNameError
+from introspect.measure import MEASURES, measured, planned_push
 from introspect.records import Audit, Edit
 from introspect.spans import Span, span_bounds, span_mask
 from introspect.vectors.vector import ConceptVector
@@ -74,7 +76,7 @@ def add(
     Rows are independent trials: each has its own vector, strength and span. Positions outside the mask keep their
     bits.
     """
-    return torch.where(mask[..., None], residual + delta[:, None, :].to(residual), residual)
+    return operator.add(residual, delta, mask)
 
 
 def push(
@@ -89,11 +91,7 @@ def push(
     A row of ``swap`` moves towards its ``target``, another one is amplified. It is computed in float32 and rounded
     once. Positions outside the mask, without a direction, or of a row of size 0 keep their bits.
     """
-    exact, size = residual.float(), size[:, None, None]
-    direction = torch.where(swap[:, None, None], target[:, None] - exact, exact)
-    norm = direction.norm(dim=-1, keepdim=True)
-    moves = mask[..., None] & (size > 0) & (norm > 0)
-    return torch.where(moves, (exact + size * (direction / norm)).to(residual), residual)
+    return operator.push(residual, size, target, swap, mask)
 
 
 def is_active(blocks: Sequence[nn.Module]) -> bool:
@@ -212,15 +210,8 @@ def _add_up(sites: Sequence[_Site]) -> None:
     mask = torch.cat([site.mask for site in sites]).to(before.device)
     in_prompt = torch.cat([site.in_prompt for site in sites]).to(before.device)
     before = before.float()
-    change = after.float() - before
-    size = change.norm(dim=-1)
     planned, lost = _planned(sites, deltas, before)
-    # A plan of zero changes nothing where it acts: there the mask alone says which positions it acted on.
-    touched = (size > 0) | (mask & (planned.norm(dim=-1) <= lost))
-    wrong = (change - planned).norm(dim=-1)
-    columns = (touched & in_prompt, touched & mask & ~in_prompt, touched & ~mask)
-    norms = (size * mask, before.norm(dim=-1) * mask, wrong * mask)
-    sums = torch.stack([column.double().sum(dim=1) for column in (*columns, *norms)], dim=1)
+    sums = measured(before, after, planned, lost, mask, in_prompt)
     for site, part in zip(sites, sums.split([len(site.entries) for site in sites]), strict=True):
         site.sums = part if site.sums is None else site.sums + part
         site.seen = None
