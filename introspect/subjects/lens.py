@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -23,7 +23,7 @@ from transformers import DynamicCache
 from introspect.errors import InjectionActiveError, SubjectError
 from introspect.injection import Injection, Injector
 from introspect.progress import Advance, silent
-from introspect.records import Audit
+from introspect.records import Audit, Backend
 from introspect.spans import PADDING
 from introspect.subjects.chat import Encoded
 from introspect.subjects.engine.batch import Batch, by_length, left_pad
@@ -239,6 +239,8 @@ class LensSubject(LocalSubject):
     Raises:
         SubjectError: TransformerLens does not know the architecture.
     """
+
+    backend: ClassVar[Backend] = "transformer_lens"
 
     def __init__(self, subject: LocalSubject) -> None:
         super().__init__(subject.model, subject.chat, subject.identity, "full prefill")

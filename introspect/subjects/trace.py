@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import nnsight
 import torch
@@ -28,7 +28,7 @@ from introspect import measure, operator
 from introspect.audit import audited
 from introspect.errors import AuditError, LayerError, SubjectError
 from introspect.injection import Injection
-from introspect.records import Audit, SubjectIdentity, digest
+from introspect.records import Audit, Backend, SubjectIdentity, digest
 from introspect.spans import span_bounds, span_mask
 from introspect.subjects import shipped
 from introspect.subjects.chat import Chat, Encoded
@@ -373,6 +373,8 @@ class TraceSubject(LocalSubject):
         model: nnsight's model, where it is there already.
     """
 
+    backend: ClassVar[Backend] = "nnsight"
+
     def __init__(self, subject: LocalSubject, remote: Remote = False, model: TransformersModel | None = None) -> None:
         super().__init__(subject.model, subject.chat, subject.identity, "full prefill")
         self.traced = model or traced(subject)
@@ -381,3 +383,7 @@ class TraceSubject(LocalSubject):
 
     def _read_batch(self, rows: Sequence[Encoded]) -> Float[Tensor, "row n_layers d_model"]:
         return self._traces.read(left_pad([row.ids for row in rows], self._traces.filler))
+
+    def top_tokens(self, direction: Float[Tensor, " d_model"], n: int = 8) -> list[str]:
+        """Return the tokens whose unembedding a direction points to most; none where the weights are not here."""
+        return [] if self.model.device.type == "meta" else super().top_tokens(direction, n)
