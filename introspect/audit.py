@@ -3,41 +3,14 @@
 import math
 from collections.abc import Sequence
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
 from introspect.errors import AuditError
+from introspect.measure import MEASURES
 from introspect.records import Audit, Edit
 from introspect.spans import Span
 from introspect.vectors.vector import ConceptVector
 
-MEASURES = ("prompt", "generated", "stray", "delta", "residual", "error")
-"""Summed for every injection: positions changed in the prompt, in the reply and outside the span; and, over the span,
-the norms of the change, of the residual stream before it, and of the change's deviation from the plan."""
-
 NORMS_AGREE = 1e-5
 """How far two float32 norms of one vector may be apart, as a fraction: devices sum in different orders."""
-
-
-def planned_push(
-    before: Float[Tensor, "row position d_model"],
-    size: Float[Tensor, " row"],
-    target: Float[Tensor, "row d_model"],
-    swap: Bool[Tensor, " row"],
-) -> Float[Tensor, "row position d_model"]:
-    """Return what ``amplify`` or ``swap`` should change, from what entered the edit, in float32.
-
-    Written a second time here, and not shared with the edit, so that a mistake in either shows as a difference.
-
-    Args:
-        before: The residual stream that entered the edit.
-        size: The norm of each row's change, in residual-stream units.
-        target: What a swap moves towards; not looked at in other rows.
-        swap: Which rows are swaps; the others amplify.
-    """
-    away = torch.where(swap[:, None, None], target[:, None] - before, before)
-    return size[:, None, None] * torch.nn.functional.normalize(away, dim=-1, eps=torch.finfo(torch.float32).tiny)
 
 
 def audited(

@@ -14,6 +14,7 @@ in-distribution control of Mayner, Decomposing introspection in LLMs; here at th
 import weakref
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, get_args
 
@@ -22,8 +23,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from introspect.audit import MEASURES, audited, planned_push
+from introspect import operator
+from introspect.audit import audited
 from introspect.errors import IntrospectError, LayerError, ShapeError, UnknownNameError
+from introspect.measure import MEASURES, measured, planned_push
 from introspect.records import Audit, Edit
 from introspect.spans import Span, span_bounds, span_mask
 from introspect.vectors.vector import ConceptVector
@@ -73,7 +76,7 @@ def add(
     Rows are independent trials: each has its own vector, strength and span. Positions outside the mask keep their
     bits.
     """
-    return torch.where(mask[..., None], residual + delta[:, None, :].to(residual), residual)
+    return operator.add(residual, delta, mask)
 
 
 def push(
@@ -88,11 +91,7 @@ def push(
     A row of ``swap`` moves towards its ``target``, another one is amplified. It is computed in float32 and rounded
     once. Positions outside the mask, without a direction, or of a row of size 0 keep their bits.
     """
-    exact, size = residual.float(), size[:, None, None]
-    direction = torch.where(swap[:, None, None], target[:, None] - exact, exact)
-    norm = direction.norm(dim=-1, keepdim=True)
-    moves = mask[..., None] & (size > 0) & (norm > 0)
-    return torch.where(moves, (exact + size * (direction / norm)).to(residual), residual)
+    return operator.push(residual, size, target, swap, mask)
 
 
 def is_active(blocks: Sequence[nn.Module]) -> bool:
@@ -211,15 +210,8 @@ def _add_up(sites: Sequence[_Site]) -> None:
     mask = torch.cat([site.mask for site in sites]).to(before.device)
     in_prompt = torch.cat([site.in_prompt for site in sites]).to(before.device)
     before = before.float()
-    change = after.float() - before
-    size = change.norm(dim=-1)
     planned, lost = _planned(sites, deltas, before)
-    # A plan of zero changes nothing where it acts: there the mask alone says which positions it acted on.
-    touched = (size > 0) | (mask & (planned.norm(dim=-1) <= lost))
-    wrong = (change - planned).norm(dim=-1)
-    columns = (touched & in_prompt, touched & mask & ~in_prompt, touched & ~mask)
-    norms = (size * mask, before.norm(dim=-1) * mask, wrong * mask)
-    sums = torch.stack([column.double().sum(dim=1) for column in (*columns, *norms)], dim=1)
+    sums = measured(before, after, planned, lost, mask, in_prompt)
     for site, part in zip(sites, sums.split([len(site.entries) for site in sites]), strict=True):
         site.sums = part if site.sums is None else site.sums + part
         site.seen = None
@@ -361,8 +353,8 @@ class Injector:
         if key not in self._handles:
             block = self.blocks[key[0]]
             self._handles[key] = [
-                block.register_forward_hook(self._editor(key)),
-                block.register_forward_hook(self._watcher(key)),
+                block.register_forward_hook(_hook(partial(self._edited, key))),
+                block.register_forward_hook(_hook(partial(self._watched, key))),
             ]
 
     def at(self, positions: Int[Tensor, "row position"], rows: Sequence[int] | None = None, idle: int = 0) -> None:
@@ -401,27 +393,40 @@ class Injector:
                 site.deal()
         self._pass = {}
 
-    def _editor(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], Any]:
-        def edit(module: nn.Module, args: object, output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
-            residual = output[0] if isinstance(output, tuple) else output
-            if self._shape != tuple(residual.shape[:2]):
-                raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), self._shape)
-            site = self._pass.get(key)
-            if site is None:
-                return output
-            if site.seen is not None:  # the block ran twice on one announcement; the audit will count both
-                _add_up([site])
-            edited = site.edit(residual)
-            return (edited, *output[1:]) if isinstance(output, tuple) else edited
+    def carried(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        """Return what a backend with hooks of its own calls with the output of each layer, in this order.
 
-        return edit
+        The injector is not entered then; ``at`` and the audits are used as ever. Each function returns the output
+        that goes on from there, which the next one of that layer is given.
+        """
+        keys = sorted({key for entries in self._rows.values() for key, _ in _keyed(entries)})
+        return [(key[0], partial(step, key)) for key in keys for step in (self._edited, self._watched)]
 
-    def _watcher(self, key: tuple[int, int]) -> Callable[[nn.Module, Any, Any], None]:
-        def watch(module: nn.Module, args: object, output: Any) -> None:  # noqa: ANN401 - blocks return what they like
-            if key in self._pass:
-                self._pass[key].watch(output[0] if isinstance(output, tuple) else output)
+    def _edited(self, key: tuple[int, int], output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        residual = output[0] if isinstance(output, tuple) else output
+        if self._shape != tuple(residual.shape[:2]):
+            raise ShapeError("positions announced for this forward pass", tuple(residual.shape[:2]), self._shape)
+        site = self._pass.get(key)
+        if site is None:
+            return output
+        if site.seen is not None:  # the block ran twice on one announcement; the audit will count both
+            _add_up([site])
+        edited = site.edit(residual)
+        return (edited, *output[1:]) if isinstance(output, tuple) else edited
 
-        return watch
+    def _watched(self, key: tuple[int, int], output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        if key in self._pass:
+            self._pass[key].watch(output[0] if isinstance(output, tuple) else output)
+        return output
+
+
+def _hook(step: Callable[[Any], Any]) -> Callable[[nn.Module, Any, Any], Any]:
+    """Return a hook for torch that does this step."""
+
+    def hook(module: nn.Module, args: object, output: Any) -> Any:  # noqa: ANN401 - blocks return what they like
+        return step(output)
+
+    return hook
 
 
 def _keyed(entries: Sequence[_Entry]) -> Iterator[tuple[tuple[int, int], _Entry]]:

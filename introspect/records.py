@@ -21,6 +21,7 @@ Where = Literal["prompt", "generated", "both", "cache"]
 Edit = Literal["add", "amplify", "swap"]
 Method = Literal["word", "pair_mean", "pair_pca"]
 Reading = Literal["yes", "no", "unreadable"]
+Backend = Literal["hf", "transformer_lens", "nnsight"]
 
 Side = Literal["development", "report"]
 SALT = "introspect-1"
@@ -59,7 +60,7 @@ class Plan(Record):
     ``questions`` are those of a data set. ``max_new_tokens`` is the task's own unless it is given. ``only`` are those
     of the concepts that get trials, all by default; vectors are read for every one of them. ``side`` draws lead-ins,
     questions and noise from one side of the split alone, ``salt`` splits in another way. ``batch_size`` is how many
-    rows run at a time; none lets the engine find out.
+    rows run at a time; none lets the engine find out. ``backend`` is the library that carries the subject.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Plan(Record):
     device: str = "auto"
     device_map: str | None = None
     trust_remote_code: bool = False
+    backend: Backend = "hf"
     format: Literal["auto", "chat", "transcript"] = "auto"
     arms: tuple[str, ...] | None = None
     tasks: tuple[str, ...] = ()
@@ -146,8 +148,12 @@ class Plan(Record):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the trials: the plan without the fields that only say where it runs."""
-        return self.model_dump(mode="json", exclude=set(RUNTIME_FIELDS))
+        """Return what decides the trials: the plan without the fields that only say where it runs.
+
+        A backend of ``hf`` is left out, so that plans from before there were others keep their hash.
+        """
+        left_out = RUNTIME_FIELDS | ({"backend"} if self.backend == "hf" else set())
+        return self.model_dump(mode="json", exclude=set(left_out))
 
 
 class Rules(Record):

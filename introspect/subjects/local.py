@@ -1,7 +1,7 @@
 """A subject in this process: the plain Hugging Face module, its tokenizer, and the engine."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from introspect.errors import InjectionActiveError, LayerError, SubjectError, VectorMismatchError
 from introspect.injection import Injection, is_active
 from introspect.progress import Advance, silent
-from introspect.records import SubjectIdentity, Where
+from introspect.records import Backend, SubjectIdentity, Where
 from introspect.subjects.blocks import decoder_blocks
 from introspect.subjects.chat import Chat, Encoded
 from introspect.subjects.engine.batch import left_pad
@@ -23,7 +23,7 @@ READ_BATCH = 32
 
 
 class LocalSubject:
-    """A loaded model: read it, ask it, inject into it.
+    """A loaded model: read it, ask it, inject into it; ``backend`` names the library that carries it.
 
     Args:
         model: A Hugging Face causal language model in evaluation mode, wherever its layers are.
@@ -31,6 +31,8 @@ class LocalSubject:
         identity: What goes into every record.
         way: How the engine runs it; ``auto`` shares prefixes where the model gives the same logits so.
     """
+
+    backend: ClassVar[Backend] = "hf"
 
     def __init__(
         self,

@@ -14,7 +14,9 @@ from introspect.sweeps.plans import load_battery
 from introspect.sweeps.prepare import Prepared, load_plan_subject, prepare
 from introspect.sweeps.run import run_prepared
 
-SUBJECT_KEYS = ("subject", "adapter", "revision", "dtype", "device", "device_map", "trust_remote_code", "format")
+SUBJECT_KEYS = (
+    "subject", "adapter", "revision", "dtype", "device", "device_map", "trust_remote_code", "backend", "format",
+)  # fmt: skip
 
 
 def run_battery(plans: Sequence[Plan] | str | Path, out: str | Path, max_trials: int | None = None) -> Path:

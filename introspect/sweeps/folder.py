@@ -246,9 +246,10 @@ def _differences(old: Manifest, new: Manifest) -> Iterable[str]:
     if old.schema_version != new.schema_version:
         yield f"its format is version {old.schema_version}, this one writes version {new.schema_version}"
     before, after = old.plan.identity(), new.plan.identity()
-    for key in after:
-        if before[key] != after[key]:
-            yield f"{key} was {before[key]!r}, is now {after[key]!r}"
+    for key in before | after:
+        was, now = (plan.get(key, getattr(manifest.plan, key)) for plan, manifest in ((before, old), (after, new)))
+        if was != now:
+            yield f"{key} was {was!r}, is now {now!r}"
     if old.subject.fingerprint != new.subject.fingerprint or old.subject.dtype != new.subject.dtype:
         yield (
             f"the subject was {old.subject.fingerprint[:12]} in {old.subject.dtype}, is now "

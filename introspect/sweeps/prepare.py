@@ -20,6 +20,7 @@ from introspect.protocols.registry import protocol
 from introspect.protocols.trials import prompt_of, replies
 from introspect.records import SCHEMA_VERSION, Family, Manifest, Plan, Scales, TrialSpec
 from introspect.stimuli import Stimuli, Wording, load_stimuli
+from introspect.subjects.backends import through
 from introspect.subjects.load import load_subject
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import Grid, in_order, subset
@@ -30,6 +31,8 @@ from introspect.vectors.diagnose import as_json, diagnose
 from introspect.vectors.extract import Extraction, Reader, extract, n_prompts, recipe
 from introspect.vectors.vector import Provenance, VectorSet, load_vectors
 
+NDIF = "ndif"
+"""The device of a plan whose traces are sent away."""
 OTHER_WORDS = "lindsey_control_words"
 """The list whose words are the baseline of intentional control, and from which wrong answers are drawn."""
 FROM_BASELINE = frozenset({"covariance", "swap"})
@@ -161,7 +164,7 @@ def prepare(
     if plan.method != "word" and any(not concept.pairs for concept in concepts.members):
         message = f"method = {plan.method!r} needs contrastive pairs, and {concepts.title!r} has concepts without them"
         raise PlanError(message)
-    loaded = subject or load_plan_subject(plan)
+    loaded = load_plan_subject(plan) if subject is None else through(subject, plan.backend)
     spare = load_concepts(OTHER_WORDS)
     extracted = concepts if kind.injects else _joined(concepts, spare)
     made_of = recipe(loaded.identity, extracted, baseline, stimuli, plan.method)
@@ -191,8 +194,18 @@ def prepare(
 
 
 def load_plan_subject(plan: Plan) -> LocalSubject:
-    """Load the subject that a plan names."""
-    return load_subject(
+    """Load the subject that a plan names, as its backend runs it.
+
+    Raises:
+        PlanError: The backend cannot do what the plan says.
+        SubjectError: It cannot be loaded, or not be carried by the backend.
+    """
+    if plan.device == NDIF:
+        return _far_away(plan)
+    if plan.backend != "hf" and plan.device_map is not None:
+        message = f"backend = {plan.backend!r} runs on one device; leave device_map out, or take backend = 'hf'"
+        raise PlanError(message)
+    loaded = load_subject(
         plan.subject,
         adapter=plan.adapter,
         device=plan.device,
@@ -202,6 +215,21 @@ def load_plan_subject(plan: Plan) -> LocalSubject:
         trust_remote_code=plan.trust_remote_code,
         form=plan.format,
     )
+    return through(loaded, plan.backend)
+
+
+def _far_away(plan: Plan) -> LocalSubject:
+    """Return a subject whose traces run on NDIF, as it is deployed there."""
+    if plan.backend != "nnsight":
+        message = f"device = {NDIF!r} needs backend = 'nnsight'; the plan has {plan.backend!r}"
+        raise PlanError(message)
+    for key in ("adapter", "device_map"):
+        if getattr(plan, key) is not None:
+            message = f"device = {NDIF!r} runs a model as it is deployed there, without {key}; leave {key} out"
+            raise PlanError(message)
+    from introspect.subjects.trace import remote_subject
+
+    return remote_subject(plan.subject, revision=plan.revision, form=plan.format)
 
 
 def foreign_vectors(path: str, subject: LocalSubject, concepts: ConceptSet) -> VectorSet:

@@ -49,8 +49,8 @@ OTHER_SPEC = {
 PLAN = {"name": "small", "layers": (1, 2), "strengths": (1.0, 2.0)}
 OTHER_PLAN = {
     "name": "large", "question": "Why?", "protocol": "prefill", "subject": "gpt2", "adapter": "lora", "revision": "r1",
-    "dtype": "float16", "trust_remote_code": True, "format": "transcript", "vectors": "theirs.safetensors",
-    "arms": ("concept", "none"), "tasks": ("report",), "layers": (1, 3),
+    "dtype": "float16", "trust_remote_code": True, "backend": "nnsight", "format": "transcript",
+    "vectors": "theirs.safetensors", "arms": ("concept", "none"), "tasks": ("report",), "layers": (1, 3),
     "strengths": (1.0, 3.0), "concepts": ("dust",), "n_concepts": 3, "baseline": "words.csv", "method": "pair_pca",
     "stimuli": "mine.toml", "wordings": ("brief",), "span": "question", "where": "cache", "info": ("none", "neutral"),
     "match": "effect", "n_options": 4, "n_items": 7, "questions": "facts.csv", "samples": 2, "none_samples": 7,
@@ -255,6 +255,11 @@ def test_what_a_plan_leaves_open_is_the_protocol_s_own():
 def test_where_a_plan_runs_is_not_part_of_what_it_is(change):
     assert set(change) <= RUNTIME_FIELDS
     assert Plan(**(PLAN | change)).identity() == Plan(**PLAN).identity()
+
+
+def test_a_plan_from_before_there_were_backends_keeps_its_identity():
+    assert "backend" not in Plan(**PLAN).identity()
+    assert Plan(**PLAN, backend="hf").identity() == Plan(**PLAN).identity()
 
 
 @pytest.mark.parametrize("field", [field for field in Plan.model_fields if field not in RUNTIME_FIELDS])

@@ -37,3 +37,15 @@ def left_pad(rows: Sequence[Sequence[int]], filler: int) -> Batch:
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
     positions = torch.where(mask == 1, mask.cumsum(dim=1) - 1, PADDING)
     return Batch(ids, mask, positions)
+
+
+def by_length(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
+    """Group rows of equal length, which need no padding, into batches of at most so many tokens (one row at least)."""
+    alike: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        alike.setdefault(length, []).append(index)
+    batches: list[list[int]] = []
+    for length, members in alike.items():
+        n = max(1, most_tokens // length)
+        batches += [members[start : start + n] for start in range(0, len(members), n)]
+    return batches

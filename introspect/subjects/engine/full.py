@@ -6,6 +6,7 @@ finished are carried along until the last one is. It needs nothing of a model bu
 
 import inspect
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -74,7 +75,8 @@ class FullPrefill:
 
     def _decode(self, requests: Sequence[Request]) -> list[Reply]:
         rows = [Row(index, request) for index, request in enumerate(requests)]
-        with Injector(self.blocks, [request.injections for request in requests], self.name) as injector:
+        injector = Injector(self.blocks, [request.injections for request in requests], self.name)
+        with self.carrying(injector):
             batch = left_pad([row.own for row in rows], self.filler)
             cache: Any = None
             while True:
@@ -86,6 +88,10 @@ class FullPrefill:
                     break
                 batch = _next(batch, rows)
             return [self.ending.reply(row, injector.drop(row.index, len(row.fed))) for row in rows]
+
+    def carrying(self, injector: Injector) -> AbstractContextManager[object]:
+        """Let the model carry the injections inside the block; here by torch's hooks on its blocks."""
+        return injector
 
     def forward(self, batch: Batch, cache: Any) -> tuple[Float[Tensor, "row vocabulary"], Any]:  # noqa: ANN401
         """Run one forward pass; return the logits of the last position and the cache."""

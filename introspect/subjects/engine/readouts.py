@@ -108,7 +108,7 @@ class Readouts:
         positions = begins[:, None] + torch.arange(n_own)
         pass_ = Pass(positions, begins, grouped([clean.prefix for clean in cleans]), None, 0, n_own)
         columns = sorted({at - clean.prefix.length for row, clean in zip(rows, cleans, strict=True)
-                          for at in _asked(row)})  # fmt: skip
+                          for at in asked(row)})  # fmt: skip
         cache = self._runner.cache()
         ids = torch.tensor([clean.own for clean in cleans])
         with ExitStack() as stack:
@@ -128,9 +128,9 @@ class Readouts:
             outputs = {
                 layer: seen.outputs[layer][row] if layer >= joined else clean.outputs[layer] for layer in query.layers
             }
-            lines = {at: logits[row, columns.index(at - cut)] for at in _asked(query)}
+            lines = {at: logits[row, columns.index(at - cut)] for at in asked(query)}
             acts = [[outputs[layer][at - cut] for at in query.at] for layer in query.layers]
-            answers.append(_readout(query, lines, acts, injector.drop(row, 0)))
+            answers.append(readout(query, lines, acts, injector.drop(row, 0)))
         return answers
 
     def _clean(self, query: Query) -> Clean:
@@ -166,9 +166,9 @@ class Readouts:
         self.evaluated += len(blocks) * ids.numel()
         answers: list[Readout] = []
         for row, query in enumerate(queries):
-            lines = {at: logits[row, at] for at in _asked(query)}
+            lines = {at: logits[row, at] for at in asked(query)}
             acts = [[seen.outputs[layer][row, at] for at in query.at] for layer in query.layers]
-            answers.append(_readout(query, lines, acts, injector.drop(row, 0)))
+            answers.append(readout(query, lines, acts, injector.drop(row, 0)))
         return answers
 
     def clear(self) -> None:
@@ -200,16 +200,24 @@ class _Watch:
         return hook
 
 
-def _asked(query: Query) -> set[int]:
+def asked(query: Query) -> set[int]:
     """Return the positions whose logits are needed; the last one's if none is, since a model gives some."""
     last = len(query.prompt.ids) - 1
     lines = bool(query.words or query.next_token or query.whole or query.reference is not None)
     return {*(query.at if lines else ()), *((last,) if query.options or not lines else ())}
 
 
-def _readout(
+def readout(
     query: Query, logits: dict[int, Tensor], acts: Sequence[Sequence[Tensor]], audits: tuple[Audit, ...]
 ) -> Readout:
+    """Turn what a pass gave into the answer to a query.
+
+    Args:
+        query: What was asked.
+        logits: The logits after each position that ``asked`` names.
+        acts: For each of the query's layers the activations at its positions.
+        audits: One for each injection.
+    """
     logs = {at: torch.log_softmax(line.float(), dim=-1).cpu() for at, line in logits.items()}
     last, at, ids = len(query.prompt.ids) - 1, query.at, query.prompt.ids
     options = torch.tensor([float(logs[last][list(tokens)].logsumexp(dim=0)) for tokens in query.options])

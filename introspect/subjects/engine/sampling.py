@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-BLOCK = 256
-"""Tokens in a block."""
+from introspect.subjects.engine.draw import BLOCK, blocks, drawn
+
 ROWS_AT_ONCE = 16
 """Rows of logits handled together: what they need then stays in the processor's cache, and is not fetched anew from the
 system in every step, which costs more than the sums do."""
@@ -67,23 +67,12 @@ def _chosen(logits: Tensor, temperature: Tensor, numbers: Tensor) -> Tensor:
 
 
 def _drawn(logits: Tensor, temperature: Tensor, numbers: Tensor) -> Tensor:
-    block = (blocks := _blocks(logits, temperature)).sum(dim=-1).log().add(numbers[:, :-BLOCK]).argmax(dim=-1)
-    inside = blocks[torch.arange(len(blocks), device=blocks.device), block]
-    return block * BLOCK + inside.log().add(numbers[:, -BLOCK:]).argmax(dim=-1)
-
-
-def _blocks(logits: Tensor, temperature: Tensor) -> Float[Tensor, "row block token"]:
-    """Return the probabilities, in blocks; the last one is filled up with zeros."""
-    scaled = logits / temperature[:, None].float() if bool((temperature != 1).any()) else logits
-    probability = torch.softmax(scaled, dim=-1)
-    missing = -probability.shape[1] % BLOCK
-    filled = torch.nn.functional.pad(probability, (0, missing)) if missing else probability
-    return filled.view(len(filled), -1, BLOCK)
+    return drawn(blocks(logits, temperature), numbers)
 
 
 def lead(logits: Float[Tensor, " vocabulary"], temperature: float, numbers: Float[Tensor, " number"]) -> float:
     """Return how far the token that is drawn lies ahead of the next, in log-probability, at the closer level."""
-    blocks = _blocks(logits[None].float(), torch.tensor([temperature], device=logits.device))[0]
-    first = (blocks.sum(dim=-1).log() + numbers[:-BLOCK]).topk(min(2, len(blocks)))
-    second = (blocks[first.indices[0]].log() + numbers[-BLOCK:]).topk(2)
+    parts = blocks(logits[None].float(), torch.tensor([temperature], device=logits.device))[0]
+    first = (parts.sum(dim=-1).log() + numbers[:-BLOCK]).topk(min(2, len(parts)))
+    second = (parts[first.indices[0]].log() + numbers[-BLOCK:]).topk(2)
     return min(float(best.values[0] - best.values[-1]) for best in (first, second) if len(best.values) > 1)
