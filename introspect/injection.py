@@ -23,10 +23,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from introspect import operator
 from introspect.audit import audited
 from introspect.errors import IntrospectError, LayerError, ShapeError, UnknownNameError
 from introspect.measure import MEASURES, measured, planned_push
+from introspect.operator import add as plain_add
+from introspect.operator import push as plain_push
 from introspect.records import Audit, Edit
 from introspect.spans import Span, span_bounds, span_mask
 from introspect.vectors.vector import ConceptVector
@@ -76,7 +77,7 @@ def add(
     Rows are independent trials: each has its own vector, strength and span. Positions outside the mask keep their
     bits.
     """
-    return operator.add(residual, delta, mask)
+    return plain_add(residual, delta, mask)
 
 
 def push(
@@ -91,7 +92,7 @@ def push(
     A row of ``swap`` moves towards its ``target``, another one is amplified. It is computed in float32 and rounded
     once. Positions outside the mask, without a direction, or of a row of size 0 keep their bits.
     """
-    return operator.push(residual, size, target, swap, mask)
+    return plain_push(residual, size, target, swap, mask)
 
 
 def is_active(blocks: Sequence[nn.Module]) -> bool:

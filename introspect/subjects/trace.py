@@ -24,16 +24,16 @@ from nnsight.modeling.transformers import TransformersModel
 from torch import Tensor
 from transformers import AutoTokenizer, GenerationConfig
 
-from introspect import measure, operator
 from introspect.audit import audited
 from introspect.errors import AuditError, LayerError, SubjectError
 from introspect.injection import Injection
+from introspect.measure import measured, planned_push
+from introspect.operator import add, push
 from introspect.records import Audit, Backend, SubjectIdentity, digest
 from introspect.spans import span_bounds, span_mask
-from introspect.subjects import shipped
 from introspect.subjects.chat import Chat, Encoded
-from introspect.subjects.engine import draw
 from introspect.subjects.engine.batch import Batch, by_length, left_pad
+from introspect.subjects.engine.draw import blocks, drawn
 from introspect.subjects.engine.engine import Engine
 from introspect.subjects.engine.full import FullPrefill
 from introspect.subjects.engine.readouts import TOKENS_AT_ONCE, asked, readout
@@ -41,20 +41,21 @@ from introspect.subjects.engine.rows import Row
 from introspect.subjects.engine.sampling import gumbels
 from introspect.subjects.fingerprint import fingerprint
 from introspect.subjects.local import LocalSubject
+from introspect.subjects.shipped import looked, made
 from introspect.subjects.subject import Query, Readout, Reply, Request
 from introspect.subjects.twin import twin
 
 LIBRARY, KEY = "nnsight", "NDIF_API_KEY"
 Remote = Literal[False, True, "local"]
 
-for _module in (operator, measure, draw, shipped):
-    nnsight.register(_module)
+for _function in (add, measured, drawn, made):
+    nnsight.register(inspect.unwrap(_function).__module__)
 
 # Under a checker of shapes functions are wrapped; what is sent is the function itself.
-_ADD, _PUSH = inspect.unwrap(operator.add), inspect.unwrap(operator.push)
-_PLANNED, _MEASURED = inspect.unwrap(measure.planned_push), inspect.unwrap(measure.measured)
-_MADE, _LOOKED = inspect.unwrap(shipped.made), inspect.unwrap(shipped.looked)
-_BLOCKS, _DRAWN = inspect.unwrap(draw.blocks), inspect.unwrap(draw.drawn)
+_ADD, _PUSH = inspect.unwrap(add), inspect.unwrap(push)
+_PLANNED, _MEASURED = inspect.unwrap(planned_push), inspect.unwrap(measured)
+_MADE, _LOOKED = inspect.unwrap(made), inspect.unwrap(looked)
+_BLOCKS, _DRAWN = inspect.unwrap(blocks), inspect.unwrap(drawn)
 
 
 def traced(subject: LocalSubject) -> TransformersModel:
