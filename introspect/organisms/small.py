@@ -33,7 +33,7 @@ RECIPE = Recipe(
     harder=Settings(700, 48, 3e-3, 0),
     own={
         "prompt reader": Settings(900, 48, 4e-3, 0),
-        "either-way reader": Settings(1600, 48, 3e-3, 0),
+        "either-way reader": Settings(2200, 48, 3e-3, 0),
         "parrot": Settings(1600, 48, 3e-3, 0),
         "yes-sayer": EVEN,
         "agreer": EVEN,
