@@ -5,8 +5,8 @@ The whole table, both forms and more seeds are `introspect validate`.
 
 import pytest
 
-ONE_EACH = ("introspector", "own-output reader", "either-way reader", "self–other confuser", "parrot")
-"""One for each clause but the control line: its organism falls short of its thresholds (experiments/LOG.md)."""
+ONE_EACH = ("introspector", "own-output reader", "either-way reader", "yes-sayer", "self–other confuser", "parrot")
+"""One for each clause, besides the introspector."""
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,11 @@ def test_what_has_no_effect_because_its_conditions_were_dealt_again_meets_nothin
     assert len(dealt) == 4
 
 
-def test_without_any_one_clause_of_the_last_two_criteria_an_organism_is_judged_wrongly(validation):
+def test_without_any_one_clause_an_organism_is_judged_wrongly(validation):
     turned = {name: {cell.organism for cell in cells} for name, cells in validation.without.items()}
     assert "own-output reader" in turned["internality: before its own words"]
     assert "either-way reader" in turned["internality: vector, not text"]
+    assert "yes-sayer" in turned["metacognition: control line"]
     assert "self–other confuser" in turned["metacognition: first person"]
     assert "parrot" in turned["metacognition: when asked"]
     assert "relabelled" in turned["accuracy: naming"]
