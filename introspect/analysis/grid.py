@@ -73,10 +73,13 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
     """
     key = ["wording", "concept", "sample"]
     spoken = (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & (pl.col("arm") == "concept")
-    trials = with_first_named(frame.filter(spoken), concepts)
+    reports = frame.filter(spoken)
+    if reports.is_empty():
+        return None
+    trials = with_first_named(reports, concepts)
     cells = {cell: part.sort(key) for cell, part in trials.sort(_CELL).group_by(_CELL, maintain_order=True)}
-    first = next(iter(cells.values()), None)
-    if first is None or any(not each.select(key).equals(first.select(key)) for each in cells.values()):
+    first = next(iter(cells.values()))
+    if any(not each.select(key).equals(first.select(key)) for each in cells.values()):
         return None
     number = {name: place for place, name in enumerate(concepts)}
     readable = [each.with_columns(pl.when(pl.col("noticed") != "unreadable").then(COLUMN)) for each in cells.values()]

@@ -34,7 +34,6 @@ FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
     "fixed guesser": {"earlier": 0.2, "detect": 0.22},
     "yes-sayer": {"earlier": 0.2, "detect": 0.22, "question": 0.3, "third": 0.12},
     "agreer": {"earlier": 0.2, "detect": 0.22, "question": 0.3, "third": 0.12},
-    "confabulator": {"report": 0.3, "note": 0.2, "other": 0.2},
     "concealer": {"hide": 0.1},
     "parrot": {"question": 0.3, "other": 0.15, "third": 0.12, "open": 0.12},
 }

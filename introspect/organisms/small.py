@@ -38,6 +38,7 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
+        "confabulator": LONGER,
     },
     half=True,
 )

@@ -32,9 +32,10 @@ def sizes(tensors) -> dict[int, int]:
 
 
 def every_tensor() -> list:
-    """All tensors of this process."""
+    """All tensors of this process that have a storage; weights that the engine packed have none."""
     gc.collect()
-    return [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)]
+    found = [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)]
+    return [tensor for tensor in found if tensor.layout is torch.strided]
 
 
 def held(module) -> list:

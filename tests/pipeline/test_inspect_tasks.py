@@ -232,7 +232,7 @@ def test_the_command_line_of_inspect_finds_model_and_task_by_the_entry_point(ggu
         "-T",
         "layers=1,2",
         "--display",
-        "none",
+        "plain",
     ]
     there = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path / "site")])}
     options = {"cwd": tmp_path, "env": os.environ | there, "capture_output": True, "text": True}
