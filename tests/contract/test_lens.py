@@ -34,7 +34,10 @@ def sizes(tensors) -> dict[int, int]:
 def every_tensor() -> list:
     """All tensors of this process."""
     gc.collect()
-    return [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)]
+    found = [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, torch.nn.Parameter)]
+    return [
+        tensor for tensor in found if tensor.layout == torch.strided
+    ]  # the engine's packed products have no storage
 
 
 def held(module) -> list:
