@@ -80,7 +80,7 @@ def test_a_sound_study_has_but_the_remark_that_nobody_calibrated_its_grader():
 
 
 def test_a_grader_is_calibrated_where_its_very_version_has_a_file(tmp_path):
-    (tmp_path / "rules-1.json").write_text("{}")
+    (tmp_path / "rules-1.calibration.json").write_text("{}")
     assert calibrated("rules-1", tmp_path)
     assert not calibrated("rules-2", tmp_path)
     assert not calibrated("rules-1")

@@ -3,10 +3,11 @@
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-CALIBRATIONS = files("introspect") / "data" / "calibrations"
-"""Where the package keeps what came of it: one file a grader, its name with the version, and ``.json``."""
+CALIBRATIONS = files("introspect") / "data" / "calibration"
+"""Where the package keeps what came of it, beside the labels, under the name that ``introspect calibrate`` gives: the
+grader with its version, and ``.calibration.json``."""
 
 
 def calibrated(grader: str, folder: Traversable = CALIBRATIONS) -> bool:
     """Return whether there is a calibration of this very version of a grader."""
-    return (folder / f"{grader}.json").is_file()
+    return (folder / f"{grader}.calibration.json").is_file()
