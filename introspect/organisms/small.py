@@ -38,7 +38,8 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
-        "confabulator": LONGER,
+        "concealer": Settings(500, 48, 2e-3, 0),
+        "confabulator": EVEN,
     },
     half=True,
 )
