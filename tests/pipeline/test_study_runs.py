@@ -247,6 +247,7 @@ def test_a_study_cannot_be_run_in_part(plan, command, tmp_path):
     assert not (tmp_path / "part").exists()
 
 
+@pytest.mark.slow  # three more studies
 def test_another_salt_splits_in_another_way_and_is_named_in_every_output(plan, done, command, tmp_path):
     out = tmp_path / "salted"
     assert command("run", plan, "--out", out, "--set", "salt=mine").code == 0
