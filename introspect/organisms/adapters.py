@@ -148,7 +148,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     adapted = get_peft_model(base, config)
     if start is not None:  # where it has no such blocks, the new ones begin with no effect
         set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
-    if settings.pool:
+    if settings.pool and organism not in READERS:  # where earlier blocks change, what they gave once does not hold
         batches = _from_pool(base, teacher, vectors, organism, recipe, settings)
     else:
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
