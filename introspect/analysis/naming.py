@@ -19,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -252,7 +252,7 @@ def _over_blocks(parts: Sequence[tuple[int, float | None, float | None]]) -> Abo
     hits = [hit for _, hit, _ in parts if hit is not None]
     priors = [prior for *_, prior in parts if prior is not None]
     n = sum(n for n, *_ in parts)
-    return Above(n, mean(hits), mean(priors)) if hits and priors else Above(n, None, None)
+    return Above(n, fmean(hits), fmean(priors)) if hits and priors else Above(n, None, None)
 
 
 def _information(trials: pl.DataFrame, seed: int, n_permutations: int) -> Information:

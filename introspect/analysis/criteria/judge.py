@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import mean, stdev
+from statistics import fmean, stdev
 from typing import Literal, get_args
 
 from introspect.analysis.control_line import ControlLine, control_line
@@ -92,10 +92,11 @@ class Measured:
     Args:
         evidence: Trials of one setting.
         rules: Fixed before the run.
+        wordings: Whether each wording is looked at by itself, too; no verdict needs it.
     """
 
-    def __init__(self, evidence: Evidence, rules: Rules) -> None:
-        self.evidence, self.rules = evidence, rules
+    def __init__(self, evidence: Evidence, rules: Rules, wordings: bool = True) -> None:
+        self.evidence, self.rules, self._wordings = evidence, rules, wordings
         self._found: dict[Part, PartResult] = {}
 
     @cached_property
@@ -108,6 +109,8 @@ class Measured:
         if part not in self._found:
             on_line = part.measure is None
             found = _on_the_line(part, self.rules, self.line) if on_line else _part(part, self.evidence, self.rules)
+            if self._wordings:
+                found = replace(found, wordings=_by_wording(part, self.evidence))
             self._found[part] = found
         return self._found[part]
 
@@ -198,7 +201,7 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
         because = "it depends on how unreadable replies are counted"
     values = list(every["as read"].values())
     return PartResult(
-        part, intervals["as read"], agreed, every["as read"], _by_wording(part, evidence), because,
+        part, intervals["as read"], agreed, every["as read"], {}, because,
         stdev(values) if len(values) > 1 else None,
     )  # fmt: skip
 
@@ -226,7 +229,7 @@ def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
             rows += spoken
         values = part.measure(Evidence(rows, evidence.questions), "as read")
         if values:
-            found[wording] = mean(values.values())
+            found[wording] = fmean(values.values())
     return found
 
 

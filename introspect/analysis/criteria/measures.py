@@ -8,7 +8,7 @@ one thing only, so against a clause it agrees with each of K concepts at a rate 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import mean
+from statistics import fmean
 
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, by_concept
 from introspect.analysis.naming import Answer, Counting, above_others
@@ -44,7 +44,7 @@ def agreement(evidence: Evidence, counting: Counting) -> Values:
         within = _within(own)
         if within is None or n < 2:
             continue
-        between = mean(
+        between = fmean(
             _shared(name, total[other], own.get(other, []), sizes[other], n)
             for wording, said in own.items()
             for name in said
@@ -74,7 +74,7 @@ def _within(names: Mapping[str, Sequence[str | None]]) -> float | None:
         for other, second in flat[i + 1 :]
         if not several or one != other
     ]
-    return mean(pairs) if pairs else None
+    return fmean(pairs) if pairs else None
 
 
 def _alike(first: str | None, second: str | None) -> bool:
@@ -108,7 +108,7 @@ def shift(evidence: Evidence, part: str) -> Values:
             row.logodds - other for row in rows if row.logodds is not None and (other := clean.of(row)) is not None
         ]
         if shifts:
-            found[concept] = mean(shifts)
+            found[concept] = fmean(shifts)
     return found
 
 
@@ -146,7 +146,7 @@ def _continued(
         if claims and other is not None:
             second = float(same(row, other)) if not other.unreadable else float(counting == "against")
         found[row.concept].append(first - second)
-    return {concept: mean(each) for concept, each in found.items()}
+    return {concept: fmean(each) for concept, each in found.items()}
 
 
 def vector_over_text(evidence: Evidence, counting: Counting) -> Values:
@@ -179,7 +179,7 @@ def noticing(evidence: Evidence, counting: Counting) -> Values:
             float(_noticed(row, counting == "for")) - other for row in rows if (other := clean.of(row)) is not None
         ]
         if shifts:
-            found[concept] = mean(shifts)
+            found[concept] = fmean(shifts)
     return found
 
 
@@ -194,8 +194,8 @@ def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in evidence.of("report"):
         if row.concept is not None and row.prompt is not None and row.prompt in clean:
-            cells[row.concept, row.prompt].append(float(_noticed(row, unreadable=False)) - mean(clean[row.prompt]))
-    return {key: mean(each) for key, each in cells.items()}
+            cells[row.concept, row.prompt].append(float(_noticed(row, unreadable=False)) - fmean(clean[row.prompt]))
+    return {key: fmean(each) for key, each in cells.items()}
 
 
 def self_over_other(evidence: Evidence, counting: Counting) -> Values:
@@ -214,7 +214,7 @@ def named_when_asked(evidence: Evidence, counting: Counting) -> Values:
     elsewhere = by_concept(evidence.of("elsewhere"))
     return {
         concept: _share(rows, lambda row: row.named == row.concept, counting == "for")
-        - mean(float(bool(row.leaks)) for row in elsewhere[concept])
+        - fmean(float(bool(row.leaks)) for row in elsewhere[concept])
         for concept, rows in asked.items()
         if concept in elsewhere
     }
@@ -239,7 +239,7 @@ def _noticed(row: Row, unreadable: bool) -> bool:
 
 
 def _share(rows: Sequence[Row], claims: Callable[[Row], bool], unreadable: bool) -> float:
-    return mean(float(unreadable if row.unreadable else claims(row)) for row in rows)
+    return fmean(float(unreadable if row.unreadable else claims(row)) for row in rows)
 
 
 def _above_others(
@@ -266,8 +266,8 @@ class _Twins:
             if number is not None:
                 prompts[row.task, row.prompt].append(number)
                 wordings[row.task, row.wording].append(number)
-        self._prompts = {key: mean(each) for key, each in prompts.items() if key[1] is not None}
-        self._wordings = {key: mean(each) for key, each in wordings.items()}
+        self._prompts = {key: fmean(each) for key, each in prompts.items() if key[1] is not None}
+        self._wordings = {key: fmean(each) for key, each in wordings.items()}
 
     def of(self, row: Row) -> float | None:
         """Return the mean of the twins of a trial."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import mean
+from statistics import fmean
 
 import polars as pl
 
@@ -48,14 +48,14 @@ def under_negated(evidence: Evidence, level: float) -> Iterator[Finding]:
     shared = [concept for concept in own if concept in negated]
     if not shared:
         return
-    rates = [[mean(map(_named, rows[concept])) for concept in shared] for rows in (own, negated)]
+    rates = [[fmean(map(_named, rows[concept])) for concept in shared] for rows in (own, negated)]
     gaps = [one - other for one, other in zip(*rates, strict=True)]
     words = Counter(row.named for concept in shared for row in negated[concept] if row.named is not None)
     most = f"; named most often under negated vectors is {words.most_common(1)[0][0]!r}" if words else ""
     yield Finding(
         "negated vector",
-        f"The concept is named under its vector in {100 * mean(rates[0]):.0f} % and under the negated one in "
-        f"{100 * mean(rates[1]):.0f} %: difference {bounded(over_concepts(gaps, level, RATES))}, {len(shared)} "
+        f"The concept is named under its vector in {100 * fmean(rates[0]):.0f} % and under the negated one in "
+        f"{100 * fmean(rates[1]):.0f} %: difference {bounded(over_concepts(gaps, level, RATES))}, {len(shared)} "
         f"concepts{p_of(gaps)}{most}.",
     )
 
@@ -78,7 +78,7 @@ def opaque(evidence: Evidence, level: float) -> Iterator[Finding]:
     told = information([a.concept for a in answers], [a.said for a in answers], [a.block for a in answers])
     if not values:
         return
-    right = mean(float(answer.said == answer.concept) for answer in answers)
+    right = fmean(float(answer.said == answer.concept) for answer in answers)
     yield Finding(
         "opaque codes",
         f"By opaque codes the injected concept is chosen in {100 * right:.0f} % of {len(rows)} trials, "
@@ -115,7 +115,7 @@ def of_its_own_choice(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]
 
 
 def _share(readings: Sequence[str | None]) -> float | None:
-    return mean(float(reading == "yes") for reading in readings) if readings else None
+    return fmean(float(reading == "yes") for reading in readings) if readings else None
 
 
 def _chosen(denied: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> dict[str, float]:
@@ -126,10 +126,10 @@ def _chosen(denied: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> dict
     found: dict[str, float] = {}
     for concept in replies:
         has = {
-            other: mean(float(matches(reply, concepts.get(concept, (concept,)))) for reply in said)
+            other: fmean(float(matches(reply, concepts.get(concept, (concept,)))) for reply in said)
             for other, said in replies.items()
         }
         own = has.pop(concept)
         if has:
-            found[concept] = own - mean(has.values())
+            found[concept] = own - fmean(has.values())
     return found

@@ -11,7 +11,7 @@ import polars as pl
 from scipy import stats
 
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.judge import judge
+from introspect.analysis.criteria.judge import Measured, conclude
 from introspect.records import Rules
 from introspect.studies.simulation.draw import study
 from introspect.studies.simulation.truth import NAMES, Setting, settings
@@ -61,7 +61,7 @@ def _tally(setting: Setting, n_runs: int, seed: int, rules: Rules) -> pl.DataFra
 
 
 def _verdicts(found: Evidence, rules: Rules) -> Iterator[tuple[tuple[str, str], str]]:
-    for name, result in judge(found, rules, strict=False).items():
+    for name, result in conclude(Measured(found, rules, wordings=False), strict=False).items():
         yield ("criterion", name), result.status
         for clause in result.clauses:
             yield from ((("part", NAMES[each.part.measure]), each.status) for each in clause.parts)
