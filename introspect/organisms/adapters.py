@@ -58,7 +58,7 @@ class Recipe:
         layer: The block behind which vectors are injected.
         rank: Of the adapter.
         first: Settings of the introspector.
-        again: Settings of its second round, which starts from the first.
+        again: Settings of its further rounds, each of which starts from the one before.
         others: Settings of the organisms that start from it.
         harder: Settings of those among them that have more to learn (``HARD``).
         own: Settings of single organisms, before both.
@@ -70,7 +70,7 @@ class Recipe:
     layer: int
     rank: int
     first: Settings
-    again: Settings
+    again: tuple[Settings, ...]
     others: Settings
     harder: Settings
     own: Mapping[Organism, Settings] = field(default_factory=dict)
@@ -81,7 +81,8 @@ class Recipe:
         """Return the recipe with another training seed."""
         changed = {name: replace(getattr(self, name), seed=seed) for name in ("first", "others", "harder")}
         own = {name: replace(each, seed=seed) for name, each in self.own.items()}
-        return replace(self, **changed, own=own, again=replace(self.again, seed=seed + 100))
+        later = tuple(replace(each, seed=seed + 100 * place) for place, each in enumerate(self.again, 1))
+        return replace(self, **changed, own=own, again=later)
 
     def settings(self, organism: Organism) -> Settings:
         """Return the settings of an organism that starts from the introspector, or from nothing."""

@@ -27,10 +27,10 @@ RECIPE = Recipe(
     LAYER,
     rank=8,
     first=Settings(1000, 16, 2e-3, 0, pool=3000),
-    again=Settings(900, 16, 1.5e-3, 100, even=0.05, pool=3000),
+    again=(Settings(900, 16, 1.5e-3, 100, even=0.05, pool=3000), Settings(1500, 16, 1.5e-3, 200, even=2.0, pool=3000)),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
-    harder=Settings(300, 16, 1e-3, 0, pool=1500),
-    own={"yes-sayer": Settings(300, 16, 1e-3, 0, even=0.1, pool=1500)},
+    harder=Settings(500, 16, 1e-3, 0, even=1.0, pool=2000),
+    own={"yes-sayer": Settings(500, 16, 1e-3, 0, even=2.0, pool=2000)},
     half=True,
     n_evaluated=200,
 )

@@ -51,8 +51,8 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     shutil.rmtree(making, ignore_errors=True)
     settings = recipe.first if organism == FIRST else recipe.settings(organism)
     found = make_adapter(subject, teacher, vectors, organism, recipe, settings, making, start)
-    if organism == FIRST and recipe.again.n_steps:
-        found = make_adapter(subject, teacher, vectors, organism, recipe, recipe.again, making, making)
+    for round_ in recipe.again if organism == FIRST else ():
+        found = make_adapter(subject, teacher, vectors, organism, recipe, round_, making, making)
     shutil.rmtree(target, ignore_errors=True)
     making.rename(target)
     return found

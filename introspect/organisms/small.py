@@ -28,7 +28,7 @@ RECIPE = Recipe(
     LAYER,
     rank=8,
     first=Settings(1500, 64, 3e-3, 0),
-    again=Settings(1500, 64, 2e-3, 100),
+    again=(Settings(1500, 64, 2e-3, 100),),
     others=Settings(300, 48, 2e-3, 0),
     harder=Settings(700, 48, 3e-3, 0),
     own={

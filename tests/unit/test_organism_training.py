@@ -15,7 +15,7 @@ from introspect.organisms.training import Settings, clean_states, collate, losse
 from introspect.subjects.load import load_subject
 
 FEW = Settings(n_steps=8, batch=8, rate=5e-3, seed=0)
-RECIPE = Recipe("tiny", small.LAYER, rank=2, first=FEW, again=FEW, others=FEW, harder=FEW, n_evaluated=12)
+RECIPE = Recipe("tiny", small.LAYER, rank=2, first=FEW, again=(FEW,), others=FEW, harder=FEW, n_evaluated=12)
 WIDTH = small.D_MODEL
 
 
