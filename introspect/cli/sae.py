@@ -104,6 +104,10 @@ def train(  # noqa: PLR0913 - one option each
 
     recipe = Recipe(d_sae=features, k=active, n_passes=passes, batch=batch, seed=seed)
     sampling = Sampling(n_tokens=tokens, seed=seed, max_new_tokens=max_new_tokens)
+    Console(stderr=True, highlight=False).print(
+        f"1/3 {tokens} tokens of the subject's own text; 2/3 block {layer} read on all of it; 3/3 {features} features, "
+        f"{active} a token, {passes} passes. Ctrl-C is safe: the same command goes on."
+    )
     found = train_sae(load_subject(subject), layer, out, sampling, recipe).held_out
     Console(highlight=False).print(
         Text(
