@@ -100,7 +100,7 @@ def test_strength_zero_is_the_control_on_the_embedded_model(other, requests):
     assert [reply.tokens for reply in other.generate(none)] == [reply.tokens for reply in other.generate(clean)]
 
 
-def test_an_injected_word_rises_through_the_lens_from_its_layer_on(smollm2):
+def test_an_injected_word_rises_through_the_lens_at_its_layer_and_at_the_last(smollm2):
     from introspect.subjects.lens import LensSubject
     from introspect.subjects.logit_lens import read_lens
 
@@ -116,8 +116,9 @@ def test_an_injected_word_rises_through_the_lens_from_its_layer_on(smollm2):
             steered.filter(steered["layer"] < 20)["rank"].to_list()
             == plain.filter(plain["layer"] < 20)["rank"].to_list()
         )
-        for layer in (20, 24, 29):
+        for layer in (20, 29):  # between them "bread" sinks behind where it was without an injection
             there, here = (part.row(by_predicate=pl.col("layer") == layer, named=True) for part in (steered, plain))
             assert there["rank"] < here["rank"]
-            assert there["logprob"] > here["logprob"] + 1
+            assert there["margin"] > here["margin"]
             assert there["direct"] > 0
+        assert steered["logprob"][-1] > plain["logprob"][-1] + 1
