@@ -83,17 +83,19 @@ def train(  # noqa: PLR0913 - one option each
     subject: Annotated[str, typer.Argument(help="Whose residual stream.", show_default=False)],
     layer: Annotated[int, typer.Option(help="0-based block whose output is read.")],
     out: Annotated[Path, typer.Option(help="Folder of the autoencoder, its text and its card.")],
-    tokens: Annotated[int, typer.Option(min=1000, help="Text that the subject writes first.")] = 400_000,
+    tokens: Annotated[int, typer.Option(min=1000, help="That the subject writes first.")] = 300_000,
     features: Annotated[int, typer.Option(min=2, help="How many features.")] = 2304,
     active: Annotated[int, typer.Option(min=1, help="How many of them are active on a token.")] = 32,
-    passes: Annotated[int, typer.Option(min=1, help="Over the text.")] = 8,
+    passes: Annotated[int, typer.Option(min=1, help="Over the text.")] = 6,
     batch: Annotated[int, typer.Option(min=2, help="Tokens a step.")] = 1024,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest reply.")] = 160,
     seed: Annotated[int, typer.Option(min=0, help="Of text and weights.")] = 0,
 ) -> None:
-    """Train a small sparse autoencoder offline, on text that the subject writes itself; sampling goes on if stopped.
+    """Train a small sparse autoencoder offline, on text that the subject writes itself; what is stopped goes on.
 
     introspect sae train smollm2 --layer 20 --out runs/sae
+
+    introspect sae train smollm2 --layer 12 --out runs/sae_12 --features 1152 --passes 4
     """
     from introspect.subjects.load import load_subject
     from introspect.subjects.sampled_texts import Sampling
@@ -102,6 +104,10 @@ def train(  # noqa: PLR0913 - one option each
 
     recipe = Recipe(d_sae=features, k=active, n_passes=passes, batch=batch, seed=seed)
     sampling = Sampling(n_tokens=tokens, seed=seed, max_new_tokens=max_new_tokens)
+    Console(stderr=True, highlight=False).print(
+        f"1/3 {tokens} tokens of the subject's own text; 2/3 block {layer} read on all of it; 3/3 {features} features, "
+        f"{active} a token, {passes} passes. Ctrl-C is safe: the same command goes on."
+    )
     found = train_sae(load_subject(subject), layer, out, sampling, recipe).held_out
     Console(highlight=False).print(
         Text(

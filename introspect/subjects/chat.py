@@ -162,6 +162,17 @@ class Chat:
             self._first[key] = self._begins(text, exact)
         return self._first[key]
 
+    def word_tokens(self, word: str) -> tuple[int, ...]:
+        """Return the tokens that are a word, with and without a space, capital or small.
+
+        Where it is more than one token in all of these forms, its first one behind a space has to stand for it.
+        """
+        forms = {word, word.lower(), word[:1].upper() + word[1:]}
+        spelled = [" " + word, *(lead + form for form in sorted(forms) for lead in ("", " "))]
+        first, *encoded = self.tokenizer(spelled, add_special_tokens=False)["input_ids"]  # pyright: ignore
+        whole = {int(ids[0]) for ids in encoded if len(ids) == 1}  # pyright: ignore
+        return tuple(sorted(whole)) or (int(first[0]),)  # pyright: ignore
+
     def _begins(self, text: str, exact: bool) -> frozenset[int]:
         forms = {text} if exact else {text, text.lower(), text.upper(), text[:1].upper() + text[1:]}
         spelled = [" ", *(lead + form for form in sorted(forms) for lead in ("", " "))]

@@ -1,30 +1,25 @@
-"""TransformerLens: a bridge over a subject's weights, injections as its hooks, and the subject run by it.
+"""TransformerLens: a subject run by a bridge over its weights, and the residual stream that the logit lens reads.
 
-The bridge stands on a twin that shares the subject's tensors, since booting replaces the blocks of the module it is
-given and renames its state dict. Weights are Hugging Face's, neither folded nor centred, so ``blocks.N.hook_out``
-(``hook_resid_post``) is the residual stream that vectors are read from and added to. Attention is computed by the
-bridge's own code: logits agree with the plain model's within rounding, not to the bit.
+Attention is computed by the bridge's own code: logits agree with the plain model's within rounding, not to the bit.
 """
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformer_lens import ActivationCache
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
-from introspect.errors import InjectionActiveError, SubjectError
+from introspect.errors import InjectionActiveError
 from introspect.injection import Injection, Injector
 from introspect.progress import Advance, silent
 from introspect.records import Audit, Backend
-from introspect.spans import PADDING
+from introspect.subjects.bridge import BEFORE, Hook, Injected, activations, bridge, fwd_hooks, points, residual_name
 from introspect.subjects.chat import Encoded
 from introspect.subjects.engine.batch import Batch, by_length, left_pad
 from introspect.subjects.engine.engine import Engine
@@ -32,139 +27,15 @@ from introspect.subjects.engine.full import FullPrefill
 from introspect.subjects.engine.readouts import TOKENS_AT_ONCE, asked, readout
 from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Readout
-from introspect.subjects.twin import twin
 
 LIBRARY, PACKAGE = "transformer_lens", "transformer-lens"
-FwdHook = tuple[str, Callable[..., Tensor]]
-
-
-def residual_name(layer: int) -> str:
-    """Return the bridge's name for the output of a block."""
-    return f"blocks.{layer}.hook_out"
-
-
-def bridge(subject: LocalSubject) -> TransformerBridge:
-    """Return a bridge over the subject's own weights; the subject's module is left as it is.
-
-    Raises:
-        SubjectError: TransformerLens does not know the architecture.
-    """
-    model = subject.model
-    try:
-        with _quiet():
-            return TransformerBridge.boot_transformers(
-                subject.identity.name,
-                hf_model=twin(model),
-                tokenizer=subject.chat.tokenizer,
-                device=None if hasattr(model, "hf_device_map") else str(model.device),  # pyright: ignore
-                dtype=model.dtype,
-            )
-    except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
-        architecture, first = type(model).__name__, str(error).partition(". ")[0]
-        message = f"TransformerLens cannot bridge {subject.identity.name} ({architecture}): {first[:160]}"
-        raise SubjectError(message) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave out what the library says while it boots: that keys are renamed, which is why it gets a twin."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-class _Hook:
-    """A step of an injector in the form of TransformerLens, which calls hooks with the activation and its point."""
-
-    def __init__(self, step: Callable[[Any], Any]) -> None:
-        self._step = step
-
-    def __call__(self, activation: Tensor, hook: object) -> Tensor:
-        return self._step(activation)
-
-
-def fwd_hooks(injector: Injector) -> list[FwdHook]:
-    """Return an injector's injections as hooks for ``bridge.hooks`` and ``bridge.run_with_hooks``.
-
-    Whoever runs the bridge says with ``injector.at`` which absolute positions each forward pass computes; where passes
-    follow each other from position 0 on, ``Injected`` does that.
-    """
-    return [(residual_name(layer), _Hook(step)) for layer, step in injector.carried()]
-
-
-class Injected:
-    """Injections as hooks for one run of a bridge: a forward pass, or one ``generate`` with its cache.
-
-    >>> injected = Injected(bridge, [[Injection(bread * 4.0, prompt.span("trial", "both"))]])  # doctest: +SKIP
-    >>> logits = bridge.run_with_hooks(ids, fwd_hooks=injected.fwd_hooks)  # doctest: +SKIP
-    >>> injected.audits([0])  # doctest: +SKIP
-
-    Positions count from 0 and go on from pass to pass.
-
-    Args:
-        bridge: The bridge.
-        rows: For every row of the batch its injections.
-        padding: How many padding tokens each row begins with; none by default.
-    """
-
-    def __init__(
-        self, bridge: TransformerBridge, rows: Sequence[Sequence[Injection]], padding: Sequence[int] | None = None
-    ) -> None:
-        self._injector = Injector(_points(bridge), rows, bridge.cfg.model_name or "the bridge")
-        self._begins = -torch.tensor(list(padding) if padding else [0] * len(rows))
-        self._seen = 0
-        self.fwd_hooks: list[FwdHook] = [("blocks.0.hook_in", self._announce), *fwd_hooks(self._injector)]
-
-    def _announce(self, activation: Tensor, hook: object) -> Tensor:
-        n = activation.shape[1]
-        positions = self._begins[:, None] + self._seen + torch.arange(n)
-        self._injector.at(torch.where(positions < 0, PADDING, positions))
-        self._seen += n
-        return activation
-
-    def audits(self, reply_lengths: Sequence[int]) -> list[tuple[Audit, ...]]:
-        """Return the audits of all rows.
-
-        Args:
-            reply_lengths: Tokens that were generated for each row, 0 after a forward pass; the last is not fed back.
-
-        Raises:
-            AuditError: What was measured differs from what was planned.
-        """
-        return self._injector.audits(reply_lengths)
-
-
-def activations(cache: ActivationCache, position: int = -1) -> Float[Tensor, "row n_layers d_model"]:
-    """Return the output of every block at one position from what ``run_with_cache`` kept; float32 on the CPU.
-
-    These are the matrices that ``mean_difference`` and ``principal_difference`` make vectors of.
-
-    Raises:
-        SubjectError: A block's output was not kept.
-    """
-    n_layers = cache.model.cfg.n_layers
-    missing = [residual_name(layer) for layer in range(n_layers) if residual_name(layer) not in cache]
-    if missing:
-        message = f"the cache has no {', '.join(missing[:3])}; run_with_cache must keep the output of every block"
-        raise SubjectError(message)
-    return torch.stack([cache[residual_name(layer)][:, position].float().cpu() for layer in range(n_layers)], dim=1)
-
-
-def _points(bridge: TransformerBridge) -> list[Any]:
-    """Return the hook points at the blocks' outputs."""
-    return [bridge.hook_dict[residual_name(layer)] for layer in range(bridge.cfg.n_layers)]
 
 
 class LensPrefill(FullPrefill):
     """The loop over steps with the bridge's forward pass in it; injections are the bridge's hooks."""
 
     def __init__(self, subject: LocalSubject, bridge: TransformerBridge) -> None:
-        super().__init__(subject.model, _points(bridge), subject.engine.ending, subject.identity.name)
+        super().__init__(subject.model, points(bridge), subject.engine.ending, subject.identity.name)
         self.bridge = bridge
 
     def carrying(self, injector: Injector) -> AbstractContextManager[object]:
@@ -230,6 +101,20 @@ class LensEngine(Engine):
         return answers
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Residuals:
+    """The residual stream of one row at one position, float32 on the CPU.
+
+    ``entering`` is what the first block gets; ``outputs`` are what the blocks put out, with what was ``injected``
+    behind them (zeros where nothing was); ``logits`` are the model's own.
+    """
+
+    entering: Float[Tensor, " d_model"]
+    outputs: Float[Tensor, "n_layers d_model"]
+    injected: Float[Tensor, "n_layers d_model"]
+    logits: Float[Tensor, " vocabulary"]
+
+
 class LensSubject(LocalSubject):
     """A subject that is read, asked and injected into by running a TransformerLens bridge over its weights.
 
@@ -255,9 +140,53 @@ class LensSubject(LocalSubject):
             InjectionActiveError: Something is being added to the activations.
         """
         handles = (handle for point in self._prefill.blocks for handle in point.fwd_hooks)  # pyright: ignore
-        if any(isinstance(handle.user_hook, _Hook) for handle in handles):
+        if any(isinstance(handle.user_hook, Hook) for handle in handles):
             raise InjectionActiveError
         return super().read(prompts, progress)
 
     def _read_batch(self, rows: Sequence[Encoded]) -> Float[Tensor, "row n_layers d_model"]:
         return self._prefill.read(left_pad([row.ids for row in rows], self._prefill.filler))
+
+    @torch.inference_mode()
+    def residuals(
+        self, prompt: Encoded, rows: Sequence[Sequence[Injection]], position: int = -1
+    ) -> tuple[list[Residuals], list[tuple[Audit, ...]]]:
+        """Run one prompt with each row's injections; return the stream at a position, and the audits, row by row.
+
+        Raises:
+            LayerError: An injection at a layer that the subject does not have.
+            AuditError: What was measured differs from what was planned.
+        """
+        kept: dict[int, Tensor] = {}
+
+        def keep(activation: Tensor, hook: Any) -> None:  # noqa: ANN401 - the library's hook point
+            kept[int(hook.name.split(".")[1])] = activation[:, position].clone()
+
+        injected, n_layers = Injected(self.bridge, rows), self.n_layers
+        names = [BEFORE, *(residual_name(layer) for layer in range(n_layers))]
+        hooks = [(name, keep) for name in dict.fromkeys(name for name, _ in injected.fwd_hooks[1:])]
+        ids = torch.tensor([prompt.ids] * len(rows)).to(self._prefill.device)
+        with self.bridge.hooks(fwd_hooks=[*hooks, *injected.fwd_hooks]):
+            logits, cache = self.bridge.run_with_cache(ids, names_filter=names)
+        outputs = activations(cache, position)
+        entering, lines = (part[:, position].float().cpu() for part in (cache[BEFORE], logits))
+        added = torch.zeros_like(outputs)
+        for layer, before in kept.items():
+            added[:, layer] = outputs[:, layer] - before.float().cpu()
+        found = [Residuals(*parts) for parts in zip(entering, outputs, added, lines, strict=True)]
+        return found, injected.audits([0] * len(rows))
+
+    @torch.inference_mode()
+    def normed(self, rows: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_model"]:
+        """Put rows of a residual stream through the final norm; float32 on the CPU."""
+        return self.bridge.ln_final(self._put(rows))[:, 0].float().cpu()
+
+    @torch.inference_mode()
+    def unembedded(self, rows: Float[Tensor, "row d_model"]) -> Float[Tensor, "row vocabulary"]:
+        """Put rows of a residual stream through the final norm, the unembedding and its cap: the logit lens."""
+        logits = self.bridge.unembed(self.bridge.ln_final(self._put(rows)))[:, 0].float().cpu()
+        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        return torch.tanh(logits / cap) * cap if cap else logits
+
+    def _put(self, rows: Tensor) -> Tensor:
+        return rows.to(self._prefill.device, self.model.dtype)[:, None]

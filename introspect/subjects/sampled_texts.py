@@ -1,12 +1,15 @@
 """Text that a subject writes itself, to read its activations on: neutral questions, its own replies, all seeded.
 
-The conversations go to a file as they come, one JSON line each, and the same call goes on where it stopped. Which
-question comes when, and the seed of its reply, depend on the number of the conversation alone.
+The conversations go to a file as they are finished, one JSON line each, and the same call goes on where it stopped.
+Which question comes when, and the seed of its reply, depend on the number of the conversation alone. They are asked for
+in rounds, whose size depends on the replies of the rounds before, so that a text that was stopped ends where it would
+have ended.
 """
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +42,13 @@ LISTS = (
     "category_countries",
     "category_verbs",
 )
-REPLY = "reply"
-"""The mark around a reply."""
+QUESTION, REPLY = "question", "reply"
+"""The marks around a question and around a reply. What stands before the question is the same in all conversations: the
+engine computes it once, since rows share what comes before the first mark."""
 
 
 class Conversation(Record):
-    """One question and the reply; ``n_tokens`` counts both, with the template's own."""
+    """One question and the reply; ``n_tokens`` counts the tokens of the reply, which the subject drew."""
 
     index: int
     question: str
@@ -54,13 +58,18 @@ class Conversation(Record):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How texts are drawn; the file belongs to one of them and to one subject."""
+    """How texts are drawn; the file belongs to one of them and to one subject.
 
-    n_tokens: int = 400_000
+    ``n_tokens`` counts tokens of replies. At most ``per_round`` conversations are asked for at once, and ``at_once`` of
+    them run beside each other.
+    """
+
+    n_tokens: int = 300_000
     seed: int = 0
     temperature: float = 1.0
     max_new_tokens: int = 160
-    at_once: int = 64
+    per_round: int = 512
+    at_once: int = 128
 
 
 @functools.cache
@@ -78,7 +87,7 @@ def question(index: int) -> str:
 def sample_texts(
     subject: LocalSubject, path: Path, sampling: Sampling, progress: Advance = silent
 ) -> list[Conversation]:
-    """Sample conversations until they have so many tokens, or go on with a file of them.
+    """Sample conversations until their replies have so many tokens, or go on with a file of them.
 
     Args:
         subject: Who writes.
@@ -86,49 +95,40 @@ def sample_texts(
         sampling: How many tokens, the seed, and the rest.
         progress: Told of new tokens.
 
+    Returns:
+        The conversations, by number.
+
+    Raises:
+        StimulusError: The file was begun by another subject or with another sampling, or the subject says nothing.
+    """
+    found = {each.index: each for each in begun(subject, path, sampling)}
+    kept: list[Conversation] = []
+    with path.open("a", encoding="utf-8") as file:
+        while n_new := _round(sampling, kept):
+            indices = range(len(kept), len(kept) + n_new)
+            for each in _sampled(subject, sampling, [index for index in indices if index not in found]):
+                file.write(each.model_dump_json() + "\n")
+                file.flush()
+                found[each.index] = each
+                progress(each.n_tokens)
+            kept += [found[index] for index in indices]
+            if not any(each.n_tokens for each in kept[-n_new:]):
+                message = f"{subject.identity.name} gave {n_new} empty replies on end, so it writes no text to read"
+                raise StimulusError(message)
+    return kept
+
+
+def begun(subject: LocalSubject, path: Path, sampling: Sampling) -> list[Conversation]:
+    """Return the conversations of a file, in any order, without a line that was cut off; begin the file otherwise.
+
     Raises:
         StimulusError: The file was begun by another subject or with another sampling.
     """
-    head = {"subject": subject.identity.fingerprint, "sampling": digest([sampling.seed, sampling.temperature])}
-    head |= {"max_new_tokens": sampling.max_new_tokens}
-    found = _begun(path, head)
-    with path.open("a", encoding="utf-8") as file:
-        while sum(each.n_tokens for each in found) < sampling.n_tokens:
-            new = list(_next(subject, sampling, len(found)))
-            file.writelines(each.model_dump_json() + "\n" for each in new)
-            file.flush()
-            found += new
-            progress(sum(each.n_tokens for each in new))
-    return found
-
-
-def conversation(subject: LocalSubject, each: Conversation) -> Encoded:
-    """Return a conversation in tokens, its reply under the mark ``reply``."""
-    turns = (
-        Turn(role="user", text=each.question),
-        Turn(role="assistant", text=f"{{{{{REPLY}}}}}{each.reply}{{{{/{REPLY}}}}}"),
-    )
-    return subject.chat.encode(turns)
-
-
-def _next(subject: LocalSubject, sampling: Sampling, start: int) -> Iterator[Conversation]:
-    indices = range(start, start + sampling.at_once)
-    requests = [
-        Request(
-            subject.chat.ask(question(index)),
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            seed=(sampling.seed << 32) + index,
-        )
-        for index in indices
-    ]
-    for index, reply in zip(indices, subject.generate(requests), strict=True):
-        n_tokens = len(reply.request.prompt.ids) + len(reply.tokens)
-        yield Conversation(index=index, question=question(index), reply=reply.text, n_tokens=n_tokens)
-
-
-def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
-    """Return the conversations of a file that was begun, without a last line that was cut off; begin one otherwise."""
+    head: Mapping[str, str | int] = {
+        "subject": subject.identity.fingerprint,
+        "sampling": digest([sampling.seed, sampling.temperature]),
+        "max_new_tokens": sampling.max_new_tokens,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     if not lines:
@@ -139,3 +139,40 @@ def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
         raise StimulusError(message)
     path.write_bytes(b"\n".join(lines) + b"\n")
     return [Conversation.model_validate_json(line) for line in lines[1:]]
+
+
+def conversation(subject: LocalSubject, each: Conversation) -> Encoded:
+    """Return a conversation in tokens, with the marks ``question`` and ``reply``."""
+    turns = (_asked(each.question), Turn(role="assistant", text=_marked(REPLY, each.reply)))
+    return subject.chat.encode(turns)
+
+
+def _round(sampling: Sampling, kept: Sequence[Conversation]) -> int:
+    """Return how many conversations to ask for next, 0 if there are tokens enough."""
+    missing = sampling.n_tokens - sum(each.n_tokens for each in kept)
+    length = (sampling.n_tokens - missing) / len(kept) if kept else sampling.max_new_tokens
+    return min(sampling.per_round, max(math.ceil(missing / max(length, 1)), 0))
+
+
+def _sampled(subject: LocalSubject, sampling: Sampling, indices: Sequence[int]) -> Iterator[Conversation]:
+    requests = [
+        Request(
+            subject.chat.encode([_asked(question(index))]),
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            seed=(sampling.seed << 32) + index,
+        )
+        for index in indices
+    ]
+    for place, reply in subject.stream(requests, sampling.at_once):
+        index = indices[place]
+        yield Conversation(index=index, question=question(index), reply=reply.text, n_tokens=len(reply.tokens))
+
+
+def _asked(text: str) -> Turn:
+    return Turn(role="user", text=_marked(QUESTION, text))
+
+
+def _marked(name: str, text: str) -> str:
+    text = text.replace("{{", "{ {")  # a reply may have braces of its own, which are no mark
+    return f"{{{{{name}}}}}{text}{{{{/{name}}}}}"

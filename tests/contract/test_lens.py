@@ -8,7 +8,8 @@ import torch
 import witness
 
 from introspect.errors import AuditError, InjectionActiveError, SubjectError
-from introspect.subjects.lens import Injected, LensSubject, activations, bridge, residual_name
+from introspect.subjects.bridge import Injected, activations, bridge, residual_name
+from introspect.subjects.lens import LensSubject
 from introspect.vectors.extract import mean_difference
 
 SHARED = ["llama", "gpt2", "qwen3", "gemma3_text", "gpt_oss"]
