@@ -110,10 +110,11 @@ def _by_rules(folders: list[Path], console: Console) -> None:
 
 
 def _by_judge(folders: list[Path], name: str, settings: "Settings", bounds: _Bounds, console: Console) -> None:
+    from introspect.evals.hosted import open_judge
     from introspect.graders.answers import grader_name
     from introspect.judges.cache import AnswerCache
     from introspect.judges.cost import estimate
-    from introspect.judges.grading import Graded, grade_by_judge, items_of, open_judge, ungraded
+    from introspect.judges.grading import Graded, grade_by_judge, items_of, ungraded
 
     waiting = {each: items_of(each) for each in folders}
     model, cache = open_judge(name, settings), AnswerCache()
@@ -205,11 +206,12 @@ def _claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str
 def _claims_by_judge(
     name: str, replies: "Sequence[LabelledReply]", settings: "Settings", bounds: _Bounds
 ) -> "tuple[str, dict[str, Claim]]":
+    from introspect.evals.hosted import open_judge
     from introspect.graders.answers import grader_name
     from introspect.judges.asking import Item
     from introspect.judges.cache import AnswerCache
     from introspect.judges.cost import estimate
-    from introspect.judges.grading import collect, open_judge, words
+    from introspect.judges.grading import collect, words
 
     pool = list(dict.fromkeys(each.concept for each in replies if each.concept))
     items = [Item(each.id, each.reply, words(each.concept, pool, each.id) if each.concept else ()) for each in replies]

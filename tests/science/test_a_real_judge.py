@@ -53,9 +53,10 @@ def smollm2_folder():
 
 @pytest.mark.slow
 def test_a_weak_judge_behind_another_server_gives_claims_or_reasons_and_the_same_twice(served, tmp_path, monkeypatch):
+    from introspect.evals.hosted import open_judge
     from introspect.judges.asking import Item
     from introspect.judges.cache import AnswerCache
-    from introspect.judges.grading import collect, open_judge
+    from introspect.judges.grading import collect
     from introspect.judges.model import Settings
 
     monkeypatch.setenv("LOCAL_API_KEY", "none")
