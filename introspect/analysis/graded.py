@@ -2,8 +2,9 @@
 
 A grader is the rules (by default), any function of a reply, or the name of one that ``introspect grade`` let loose on
 the run: its claims lie beside the trials, and a reply that it gave no verdict on, or has not read yet, stays in every
-denominator as unreadable. A judge comes with a calibration, or with a warning in everything that is said. With a
-calibration every measure that it covers gets its rate without the judge's errors beside the one as judged.
+denominator as unreadable. A judge comes with a calibration, or with a warning in everything that is said; that of the
+rules comes with the package. With a calibration every measure that it covers gets its rate without the grader's errors
+beside the one as judged.
 """
 
 import math
@@ -14,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from introspect.analysis.calibration import Calibration, read_calibration
+from introspect.analysis.calibration import ALL, SUBJECTS, Calibration, read_calibration
+from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.findings import Finding
 from introspect.analysis.judging import Bounded, Corrected, Errors, corrected, corrected_difference
 from introspect.analysis.metrics import METRICS
@@ -86,7 +88,7 @@ def gradings(run: Run, grader: Grader | str | None, calibration: Calibration | P
         reader = RuleGrader() if grader is None or isinstance(grader, str) else grader
         claims = grade_run(run, reader)
         name = next((claim.grader for claim in claims.values()), RuleGrader.name)
-    known = read_calibration(calibration) if isinstance(calibration, Path) else calibration
+    known = read_calibration(calibration) if isinstance(calibration, Path) else calibration or known_calibration(name)
     if known is not None and known.grader != name:
         message = f"the calibration is of {known.grader!r}, and the claims are of {name!r}; calibrate that grader"
         raise JudgeError(message)
@@ -148,7 +150,7 @@ def _corrected(graded: Gradings, part: pl.DataFrame, task: str, metric: str) -> 
     rows = [_row(task, metric, arm, rate, errors) for arm, (rate, errors) in arms.items()]
     said = "; ".join(f"{row['arm']} {_percent(row)}" for row in rows)
     gaps = _gaps(arms)
-    own = sorted({errors.source for _, errors in arms.values()} - {"all arms"})
+    own = sorted({errors.source for _, errors in arms.values()} - {ALL, SUBJECTS})
     of = f"of their own arm in {', '.join(own)}, of all arms elsewhere" if own else "of all labelled replies together"
     return Finding(
         name,

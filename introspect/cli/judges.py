@@ -77,9 +77,9 @@ def grade(  # noqa: PLR0913 - one option each
     it is asked once more which of ten words that is. The same command goes on where it stopped; answers are cached.
     Then: introspect analyze DIR --grader judge.
 
-    introspect grade runs/demo/smollm2 --with rules
+    introspect grade runs/01 --with rules
 
-    introspect grade runs/demo/smollm2 --with judge --judge local:smollm2 --limit 5 --dry-run
+    introspect grade runs/01 --with judge --judge local:smollm2 --limit 5 --dry-run
     """
     from introspect.judges.grading import run_folders
     from introspect.judges.model import Settings
@@ -145,7 +145,7 @@ def _named(judge: str | None) -> str:
 def calibrate(  # noqa: PLR0913 - one option each
     way: WithOption = With.rules,
     judge: JudgeOption = None,
-    labels: Annotated[str, typer.Option(help="A shipped set of labelled replies, or a .jsonl file.")] = "hard_cases",
+    labels: Annotated[str, typer.Option(help="A shipped set of labelled replies, or a .jsonl file.")] = "replies",
     split: Annotated[Split, typer.Option(help="Which of them.")] = Split.test,
     out: Annotated[Path | None, typer.Option(help="The file; default GRADER.calibration.json here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost; ask nothing.")] = False,
@@ -227,13 +227,14 @@ def _print(calibration: "Calibration", file: Path) -> None:
     console.print(Text(f"{known.grader} on {known.n} replies of {known.labels} (split {known.split})", style="bold"))
     kappas = {each.question: each for each in known.agreement}
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("question", "of", "κ", "finds (TPR)", "passes over (TNR)", ""):
+    for head in ("question", "of", "agrees", "κ", "finds (TPR)", "passes over (TNR)", ""):
         table.add_column(head)
     for each in known.figures:
-        if each.by != "all" and each.question != "noticed":
+        if each.by not in {"all", "subjects"} and each.question != "noticed":
             continue  # they are in the file
         kappa = kappas[each.question] if each.by == "all" else None
         cells = (
+            f"{kappa.same} of {kappa.n}" if kappa else "",
             _bounds(kappa),
             _counted(each.found, each.missed, each.tpr),
             _counted(each.passed, each.false, each.tnr),
@@ -247,7 +248,10 @@ def _print(calibration: "Calibration", file: Path) -> None:
         console.print(Text(f"between the two passes of labels, {each.question}: κ {_bounds(each)}"))
     if known.n_unscored:
         console.print(Text(f"{known.n_unscored} replies got no verdict; they count as not claiming anything"))
-    console.print(Text(f"wrote {file}; next: introspect analyze DIR --grader … --calibration {file}"), soft_wrap=True)
+    grader = "judge" if known.grader.startswith("judge-") else "rules"
+    console.print(
+        Text(f"wrote {file}; next: introspect analyze DIR --grader {grader} --calibration {file}"), soft_wrap=True
+    )
 
 
 def _bounds(kappa: "Agreement | None") -> str:

@@ -3,6 +3,8 @@
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from introspect.analysis.calibration import Calibration, read_calibration
+
 CALIBRATIONS = files("introspect") / "data" / "calibration"
 """Where the package keeps what came of it, beside the labels, under the name that ``introspect calibrate`` gives: the
 grader with its version, and ``.calibration.json``."""
@@ -10,4 +12,17 @@ grader with its version, and ``.calibration.json``."""
 
 def calibrated(grader: str, folder: Traversable = CALIBRATIONS) -> bool:
     """Return whether there is a calibration of this very version of a grader."""
-    return (folder / f"{grader}.calibration.json").is_file()
+    return _file(grader, folder).is_file()
+
+
+def known_calibration(grader: str, folder: Traversable = CALIBRATIONS) -> Calibration | None:
+    """Return the calibration of this very version of a grader that comes with the package, if there is one.
+
+    Raises:
+        LabelError: The file is damaged.
+    """
+    return read_calibration(_file(grader, folder)) if calibrated(grader, folder) else None
+
+
+def _file(grader: str, folder: Traversable) -> Traversable:
+    return folder / f"{grader}.calibration.json"
