@@ -177,7 +177,7 @@ def calibrate(  # noqa: PLR0913 - one option each
     check_passes(found)
     replies = found.of(split)
     if way is With.rules:
-        grader, claims = _claims_by_rules(replies)
+        grader, claims = claims_by_rules(replies)
     else:
         settings = Settings(n_at_once, tries, timeout, max_tokens=max_tokens, base_url=base_url)
         bounds = _Bounds(None, dry_run, price_in, price_out)
@@ -190,8 +190,8 @@ def calibrate(  # noqa: PLR0913 - one option each
     _print(calibration, file)
 
 
-def _claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str, Claim]]":
-    """Let the rules read; claimed detail has rules of its own."""
+def claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str, Claim]]":
+    """Let the rules read labelled replies; claimed detail has rules of its own."""
     from introspect.graders.details import read_details
     from introspect.graders.rules import RuleGrader
 

@@ -34,7 +34,7 @@ def test_the_examples_in_the_help_run_as_printed(command, home, verb, n):
         assert finished.out or finished.err, f"{example} says nothing"
     left = {str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()}
     assert {
-        "grade": "runs/01/claims/rules-1.jsonl",
+        "grade": "runs/01/claims/rules-2.jsonl",
         "calibrate": "runs/rules.calibration.json",
         "export": "tables/concealment.parquet",
     }[verb] in left

@@ -245,10 +245,10 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(command, ru
 
 def test_rules_leave_claims_too_and_several_graders_stand_side_by_side(command, run):
     assert command("grade", run, "--with", "rules").code == 0
-    assert same(claims(run, "rules-1"), by_rules(run))
+    assert same(claims(run, "rules-2"), by_rules(run))
     with JudgeServer() as server:
         assert judge(command, run, server.url).code == 0
-    assert sorted(each.stem for each in run.glob("claims/*.jsonl")) == ["judge-1-openai-api-test-rules", "rules-1"]
+    assert sorted(each.stem for each in run.glob("claims/*.jsonl")) == ["judge-1-openai-api-test-rules", "rules-2"]
     header = json.loads((run / "claims" / "judge-1-openai-api-test-rules.json").read_text())
     assert header["grader"] == f"judge-1:{MODEL}"
     assert header["settings"]["rubric"] == "1"

@@ -10,19 +10,11 @@ CALIBRATIONS = files("introspect") / "data" / "calibration"
 grader with its version, and ``.calibration.json``."""
 
 
-def calibrated(grader: str, folder: Traversable = CALIBRATIONS) -> bool:
-    """Return whether there is a calibration of this very version of a grader."""
-    return _file(grader, folder).is_file()
-
-
 def known_calibration(grader: str, folder: Traversable = CALIBRATIONS) -> Calibration | None:
     """Return the calibration of this very version of a grader that comes with the package, if there is one.
 
     Raises:
         LabelError: The file is damaged.
     """
-    return read_calibration(_file(grader, folder)) if calibrated(grader, folder) else None
-
-
-def _file(grader: str, folder: Traversable) -> Traversable:
-    return folder / f"{grader}.calibration.json"
+    file = folder / f"{grader}.calibration.json"
+    return read_calibration(file) if file.is_file() else None
