@@ -36,7 +36,7 @@ from introspect.records import Claim, Record
 
 FEWEST = 10
 """Labelled replies of a kind in one arm from which the arm's own error rate is taken."""
-ALL, SUBJECTS = "all arms", "all replies of subjects"
+ALL, SUBJECTS = "all arms", "subjects' replies"
 By = Literal["all", "subjects", "arm", "stratum"]
 _OF_CLAIM: Mapping[Question, Callable[[Claim, LabelledReply], bool]] = {
     "noticed": lambda claim, _: claim.noticed == "yes",

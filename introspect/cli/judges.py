@@ -225,33 +225,43 @@ def _print(calibration: "Calibration", file: Path) -> None:
     console = Console(highlight=False)
     known = calibration
     console.print(Text(f"{known.grader} on {known.n} replies of {known.labels} (split {known.split})", style="bold"))
-    kappas = {each.question: each for each in known.agreement}
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("question", "of", "agrees", "κ", "finds (TPR)", "passes over (TNR)", ""):
-        table.add_column(head)
-    for each in known.figures:
-        if each.by not in {"all", "subjects"} and each.question != "noticed":
-            continue  # they are in the file
-        kappa = kappas[each.question] if each.by == "all" else None
-        cells = (
-            f"{kappa.same} of {kappa.n}" if kappa else "",
-            _bounds(kappa),
-            _counted(each.found, each.missed, each.tpr),
-            _counted(each.passed, each.false, each.tnr),
-        )
-        warning = "" if each.by != "all" or each.errors.informative else "not informative"
-        table.add_row(
-            each.question if each.by == "all" else "", each.of, *cells, warning, style=None if kappa else "dim"
-        )
-    console.print(table)
-    for each in known.between_passes:
-        console.print(Text(f"between the two passes of labels, {each.question}: κ {_bounds(each)}"))
+    console.print(_agreements(known))
+    console.print(_rates(known))
+    blind = [each.question for each in known.figures if each.by == "all" and not each.errors.informative]
+    if blind:
+        console.print(Text(f"not informative: {', '.join(blind)} (the lower bound of TPR + TNR − 1 is not above 0.1)"))
     if known.n_unscored:
         console.print(Text(f"{known.n_unscored} replies got no verdict; they count as not claiming anything"))
     grader = "judge" if known.grader.startswith("judge-") else "rules"
     console.print(
         Text(f"wrote {file}; next: introspect analyze DIR --grader {grader} --calibration {file}"), soft_wrap=True
     )
+
+
+def _agreements(known: "Calibration") -> Table:
+    table = _table("question", "agrees", "κ", "κ between the passes of labels")
+    passes = {each.question: each for each in known.between_passes}
+    for each in known.agreement:
+        table.add_row(each.question, f"{each.same} of {each.n}", _bounds(each), _bounds(passes.get(each.question)))
+    return table
+
+
+def _rates(known: "Calibration") -> Table:
+    table = _table("question", "of", "finds (TPR)", "passes over (TNR)")
+    for each in known.figures:
+        if each.by not in {"all", "subjects"} and each.question != "noticed":
+            continue  # they are in the file
+        first = each.by == "all"
+        cells = _counted(each.found, each.missed, each.tpr), _counted(each.passed, each.false, each.tnr)
+        table.add_row(each.question if first else "", each.of, *cells, style=None if first else "dim")
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head)
+    return table
 
 
 def _bounds(kappa: "Agreement | None") -> str:

@@ -5,6 +5,7 @@ import shlex
 import handmade
 import pytest
 
+LOCAL = "local:"
 CONCEPTS = {name: (name,) for name in ("bread", "silver", "oceans", "dust")}
 REPLIES = {
     "concept": ["Yes, I notice an injected thought. It is about bread.", "No, I notice nothing."],
@@ -23,18 +24,36 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(("verb", "n"), [("grade", 2), ("calibrate", 2), ("export", 2)])
-def test_the_examples_in_the_help_run_as_printed(command, home, verb, n):
+def examples(command, verb):
     helped = command(verb, "--help")
-    examples = [line.strip() for line in helped.out.splitlines() if line.strip().startswith(f"introspect {verb} ")]
-    assert len(examples) == n
-    for example in examples:
-        finished = command(*shlex.split(example)[1:])
-        assert finished.code == 0, f"{example}\n{finished.err}"
-        assert finished.out or finished.err, f"{example} says nothing"
-    left = {str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()}
-    assert {
-        "grade": "runs/01/claims/rules-2.jsonl",
-        "calibrate": "runs/rules.calibration.json",
-        "export": "tables/concealment.parquet",
-    }[verb] in left
+    found = [line.strip() for line in helped.out.splitlines() if line.strip().startswith(f"introspect {verb} ")]
+    assert len(found) >= 2
+    return found
+
+
+def run_as_printed(command, example):
+    finished = command(*shlex.split(example)[1:])
+    assert finished.code == 0, f"{example}\n{finished.err}"
+    assert finished.out or finished.err, f"{example} says nothing"
+
+
+@pytest.mark.parametrize(
+    ("verb", "left"),
+    [
+        ("grade", "runs/01/claims/rules-2.jsonl"),
+        ("calibrate", "runs/rules.calibration.json"),
+        ("export", "tables/concealment.parquet"),
+    ],
+)
+def test_the_examples_in_the_help_run_as_printed(command, home, verb, left):
+    for example in examples(command, verb):
+        if LOCAL not in example:
+            run_as_printed(command, example)
+    assert (home / left).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["grade", "calibrate"])
+def test_the_examples_that_load_a_model_run_as_printed(command, home, verb):
+    (example,) = [each for each in examples(command, verb) if LOCAL in each]
+    run_as_printed(command, example)

@@ -9,10 +9,10 @@ from judge_server import JudgeServer, by_rules
 
 MODEL = "openai-api/test/rules"
 CONCEPTS = {name: (name,) for name in ("bread", "silver", "oceans", "dust", "trumpets", "snow", "milk", "peace")}
-TRUE = {"concept": 7, "random": 3, "none": 1}
+TRUE = {"concept": 14, "random": 5, "none": 2}
 """How many of so many replies report noticing."""
-N = 12
-LABELLED = 25
+N = 24
+LABELLED = 40
 
 
 def reply(i, noticed):
@@ -76,7 +76,7 @@ def test_the_errors_of_a_judge_are_measured_and_taken_out_of_the_rates(command, 
     turned = [by_rules(reply(i, i % 2), 0.2, 1)[1] for i in range(2 * LABELLED)]
     assert noticed["missed"] == sum(turned[1::2])  # just those replies that the server turned round
     assert noticed["false"] == sum(turned[::2])
-    assert 3 < sum(turned) < 20
+    assert 5 < sum(turned) < 30
 
     found = analysis(command, run, "--calibration", "c.json")
     named = {each["name"]: each for each in found["findings"]}
@@ -85,7 +85,7 @@ def test_the_errors_of_a_judge_are_measured_and_taken_out_of_the_rates(command, 
         assert rows[arm]["low"] <= n / N <= rows[arm]["high"], arm
         assert rows[arm]["low"] < rows[arm]["corrected"] < rows[arm]["high"] or rows[arm]["corrected"] == 0
     assert rows["none"]["as_judged"] > rows["none"]["corrected"]
-    assert "calibrated on 50 replies of mine" in named["grader"]["sentence"]
+    assert "calibrated on 80 replies of mine" in named["grader"]["sentence"]
     assert "Concept vectors: +" in named["corrected, report: reports noticing"]["sentence"]
     assert "is not informative here" in named["corrected, report: names the concept"]["sentence"]  # nobody labelled it
     assert "not informative for “names the concept”" in found["caution"]
@@ -158,8 +158,8 @@ def test_a_judge_that_says_anything_gets_no_corrected_rate_but_its_figures(comma
     sentence = next(each for each in found["findings"] if each["name"] == "corrected, report: reports noticing")
     assert "is not informative here, and no corrected rate is given: TPR 0." in sentence["sentence"]
     assert sentence["table"] is None
-    assert "26 of 36 replies have no verdict" in found["findings"][0]["sentence"]  # not judged yet: still counted
-    assert sum(arm["n"] for arm in found["arms"]) == 36
+    assert "62 of 72 replies have no verdict" in found["findings"][0]["sentence"]  # not judged yet: still counted
+    assert sum(arm["n"] for arm in found["arms"]) == 72
 
 
 def test_what_does_not_belong_together_is_refused(command, run, labels):
@@ -180,7 +180,7 @@ def test_what_does_not_belong_together_is_refused(command, run, labels):
 
 def test_the_rules_can_be_calibrated_too(command, run, labels):
     finished = command("calibrate", "--with", "rules", "--labels", labels, "--out", "rules.json")
-    assert "25 of 25" in finished.out
+    assert "40 of 40" in finished.out
     found = json.loads(command("analyze", run, "--calibration", "rules.json", "--json").out)
     row = next(each for each in found["findings"] if each["name"] == "corrected, report: reports noticing")
     assert {each["arm"]: round(each["corrected"] * N) for each in row["table"]} == TRUE
