@@ -104,23 +104,23 @@ def judging_findings(graded: Gradings, frame: pl.DataFrame, metrics: Sequence[st
     """Say who graded and how well, and give the corrected rates of every measure that a calibration covers.
 
     Args:
-        graded: The claims and the calibration; nothing is said of the rules without one.
+        graded: The claims and the calibration; nothing is said of the rules without one, or where it covers nothing.
         frame: Outcomes, one row a trial.
         metrics: The experiment's measures.
     """
     if not graded.is_judge and graded.calibration is None:
         return []
-    found = [Finding("grader", _who(graded))]
+    who = Finding("grader", _who(graded))
     if graded.calibration is None:
-        return found
+        return [who]
     spoken = frame.filter(pl.col("noticed").is_not_null())
-    for (task,), part in spoken.group_by(["task"], maintain_order=True):
-        found += [
-            _corrected(graded, part, str(task), metric)
-            for metric in metrics
-            if metric in COVERED and part[metric].count()
-        ]
-    return found
+    found = [
+        _corrected(graded, part, str(task), metric)
+        for (task,), part in spoken.group_by(["task"], maintain_order=True)
+        for metric in metrics
+        if metric in COVERED and part[metric].count()
+    ]
+    return [who, *found] if found or graded.is_judge else []
 
 
 def _who(graded: Gradings) -> str:
