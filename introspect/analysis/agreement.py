@@ -41,10 +41,14 @@ OF_LABELS: Mapping[Question, Callable[[Labels, LabelledReply], bool]] = {
 
 
 class Agreement(Record):
-    """Cohen's κ of ``n`` replies with its bounds; ``None`` where one of the two always says the same."""
+    """Cohen's κ of ``n`` replies with its bounds; ``None`` where one of the two always says the same.
+
+    Of ``same`` replies both say the same.
+    """
 
     question: Question
     n: int
+    same: int = 0
     value: float | None
     low: float | None
     high: float | None
@@ -80,6 +84,7 @@ def check_passes(labels: LabelSet) -> None:
 def write_companion(path: Path, name: str, labelled_by: Sequence[str], note: str) -> Companion:
     """Write what stands beside a file of labelled replies, κ between its passes among it."""
     replies = read_replies(path)
+    passes = between_passes(replies)
     companion = Companion(
         format=FORMAT,
         name=name,
@@ -87,10 +92,16 @@ def write_companion(path: Path, name: str, labelled_by: Sequence[str], note: str
         labelled_by=tuple(labelled_by),
         n=len(replies),
         blake2b=fingerprint(path),
-        kappa={each.question: each.value for each in between_passes(replies)},
+        kappa={each.question: each.value for each in passes},
+        bounds={each.question: _rounded(each) for each in passes},
     )
     path.with_suffix(".json").write_text(companion.model_dump_json(indent=1) + "\n", "utf-8")
     return companion
+
+
+def _rounded(agreement: Agreement) -> tuple[float, float] | None:
+    low, high = agreement.low, agreement.high
+    return None if low is None or high is None else (round(low, 4), round(high, 4))
 
 
 def kappa(question: Question, pairs: Sequence[tuple[str, str]]) -> Agreement:
@@ -100,9 +111,11 @@ def kappa(question: Question, pairs: Sequence[tuple[str, str]]) -> Agreement:
     """
     from statsmodels.stats.inter_rater import cohens_kappa
 
+    same = sum(one == two for one, two in pairs)
+    unknown = Agreement(question=question, n=len(pairs), same=same, value=None, low=None, high=None)
     kinds = sorted({kind for pair in pairs for kind in pair})
     if len(kinds) < 2:
-        return Agreement(question=question, n=len(pairs), value=None, low=None, high=None)
+        return unknown
     table = np.zeros((len(kinds), len(kinds)))
     for one, two in pairs:
         table[kinds.index(one), kinds.index(two)] += 1
@@ -111,9 +124,9 @@ def kappa(question: Question, pairs: Sequence[tuple[str, str]]) -> Agreement:
         result: Any = cohens_kappa(table)
     value, low, high = (float(each) for each in (result.kappa, result.kappa_low, result.kappa_upp))
     if not math.isfinite(value):
-        return Agreement(question=question, n=len(pairs), value=None, low=None, high=None)
+        return unknown
     bounds = (max(-1.0, low), min(1.0, high)) if math.isfinite(low) and math.isfinite(high) else (None, None)
-    return Agreement(question=question, n=len(pairs), value=value, low=bounds[0], high=bounds[1])
+    return Agreement(question=question, n=len(pairs), same=same, value=value, low=bounds[0], high=bounds[1])
 
 
 def settled(question: Question, reply: LabelledReply) -> Labels | None:

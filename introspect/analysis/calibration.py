@@ -5,15 +5,16 @@ the concept (``named``, of replies about one), read as language (``coherent``), 
 detail that nothing can check (``details``). A reply without a verdict counts as the grader's claim has it: it is not
 found to be so, and it is an error where it was so.
 
-Rates come by question over all replies, by stratum and by arm, with Clopper–Pearson intervals, and κ. All of it is one
-JSON file with a version.
+Rates come by question over all replies, over those that a subject gave, by stratum and by arm, with Clopper–Pearson
+intervals, and κ. All of it is one JSON file with a version.
 """
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
@@ -30,11 +31,13 @@ from introspect.analysis.agreement import (
 from introspect.analysis.identify import identified
 from introspect.analysis.judging import Errors
 from introspect.errors import LabelError
-from introspect.graders.labels import DISAGREEMENT, FORMAT, QUESTIONS, LabelledReply, LabelSet, Question
+from introspect.graders.labels import DISAGREEMENT, FORMAT, QUESTIONS, WRITTEN, LabelledReply, LabelSet, Question
 from introspect.records import Claim, Record
 
 FEWEST = 10
 """Labelled replies of a kind in one arm from which the arm's own error rate is taken."""
+ALL, SUBJECTS = "all arms", "subjects' replies"
+By = Literal["all", "subjects", "arm", "stratum"]
 _OF_CLAIM: Mapping[Question, Callable[[Claim, LabelledReply], bool]] = {
     "noticed": lambda claim, _: claim.noticed == "yes",
     "readable": lambda claim, _: claim.noticed != "unreadable",
@@ -57,7 +60,7 @@ class Figures(Record):
     """The counts of one question over some labelled replies, and the rates from them."""
 
     question: Question
-    by: Literal["all", "stratum", "arm"]
+    by: By
     of: str
     found: int
     missed: int
@@ -92,12 +95,15 @@ class Calibration(Record):
     figures: tuple[Figures, ...] = Field(default_factory=tuple)
 
     def errors(self, question: Question, arm: str | None = None) -> Errors:
-        """Return the errors in a question: those of an arm where enough of its replies are labelled, or all arms'."""
+        """Return the errors in a question: those of an arm where enough of its replies are labelled, or all arms'.
+
+        Replies that were written to be hard count only where subjects' own are too few.
+        """
         of = {(each.by, each.of): each.errors for each in self.figures if each.question == question}
-        own = of.get(("arm", arm or ""))
-        if own and min(own.found + own.missed, own.passed + own.false) >= FEWEST:
-            return own
-        return of.get(("all", "all arms"), Errors(0, 0, 0, 0))
+        for narrow in (of.get(("arm", arm or "")), of.get(("subjects", SUBJECTS))):
+            if narrow and min(narrow.found + narrow.missed, narrow.passed + narrow.false) >= FEWEST:
+                return narrow
+        return of.get(("all", ALL), Errors(0, 0, 0, 0))
 
 
 def calibrate(labels: LabelSet, claims: Mapping[str, Claim], split: str, grader: str) -> Calibration:
@@ -143,7 +149,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
         draft.unlink(missing_ok=True)
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: Path | Traversable) -> Calibration:
     """Read a calibration.
 
     Raises:
@@ -183,22 +189,30 @@ def _claimed(question: Question, claim: Claim, reply: LabelledReply) -> str:
 
 
 def _figures(question: Question, replies: Sequence[LabelledReply], claims: Mapping[str, Claim]) -> list[Figures]:
-    groups: dict[tuple[Literal["all", "stratum", "arm"], str], list[tuple[bool, bool]]] = {("all", "all arms"): []}
+    groups: dict[tuple[By, str], list[tuple[bool, bool]]] = {("all", ALL): []}
     for reply in replies:
         truth = settled(question, reply)
         if truth is None:
             continue
         pair = OF_LABELS[question](truth, reply), _OF_CLAIM[question](claims[reply.id], reply)
-        stratum = DISAGREEMENT if disagree(question, reply) else reply.stratum
-        groups[("all", "all arms")].append(pair)
-        groups.setdefault(("stratum", stratum), []).append(pair)
-        groups.setdefault(("arm", reply.arm), []).append(pair)
-    return [_counted(question, by, of, pairs) for (by, of), pairs in sorted(groups.items())]
+        for group in _groups(question, reply):
+            groups.setdefault(group, []).append(pair)
+    if ("arm", WRITTEN) not in groups:
+        groups.pop(("subjects", SUBJECTS), None)  # they are all there is
+    order = get_args(By)
+    by_kind = sorted(groups.items(), key=lambda group: (order.index(group[0][0]), group[0][1]))
+    return [_counted(question, by, of, pairs) for (by, of), pairs in by_kind]
 
 
-def _counted(
-    question: Question, by: Literal["all", "stratum", "arm"], of: str, pairs: Sequence[tuple[bool, bool]]
-) -> Figures:
+def _groups(question: Question, reply: LabelledReply) -> Iterator[tuple[By, str]]:
+    yield "all", ALL
+    if reply.arm != WRITTEN:
+        yield "subjects", SUBJECTS
+    yield "arm", reply.arm
+    yield "stratum", DISAGREEMENT if disagree(question, reply) else reply.stratum
+
+
+def _counted(question: Question, by: By, of: str, pairs: Sequence[tuple[bool, bool]]) -> Figures:
     count = {(a, b): sum(pair == (a, b) for pair in pairs) for a in (True, False) for b in (True, False)}
     errors = Errors(count[True, True], count[True, False], count[False, False], count[False, True])
     shares = [

@@ -2,8 +2,9 @@
 
 A grader is the rules (by default), any function of a reply, or the name of one that ``introspect grade`` let loose on
 the run: its claims lie beside the trials, and a reply that it gave no verdict on, or has not read yet, stays in every
-denominator as unreadable. A judge comes with a calibration, or with a warning in everything that is said. With a
-calibration every measure that it covers gets its rate without the judge's errors beside the one as judged.
+denominator as unreadable. A judge comes with a calibration, or with a warning in everything that is said; that of the
+rules comes with the package. With a calibration every measure that it covers gets its rate without the grader's errors
+beside the one as judged.
 """
 
 import math
@@ -14,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from introspect.analysis.calibration import Calibration, read_calibration
+from introspect.analysis.calibration import ALL, SUBJECTS, Calibration, read_calibration
+from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.findings import Finding
 from introspect.analysis.judging import Bounded, Corrected, Errors, corrected, corrected_difference
 from introspect.analysis.metrics import METRICS
@@ -86,7 +88,7 @@ def gradings(run: Run, grader: Grader | str | None, calibration: Calibration | P
         reader = RuleGrader() if grader is None or isinstance(grader, str) else grader
         claims = grade_run(run, reader)
         name = next((claim.grader for claim in claims.values()), RuleGrader.name)
-    known = read_calibration(calibration) if isinstance(calibration, Path) else calibration
+    known = read_calibration(calibration) if isinstance(calibration, Path) else calibration or known_calibration(name)
     if known is not None and known.grader != name:
         message = f"the calibration is of {known.grader!r}, and the claims are of {name!r}; calibrate that grader"
         raise JudgeError(message)
@@ -102,23 +104,23 @@ def judging_findings(graded: Gradings, frame: pl.DataFrame, metrics: Sequence[st
     """Say who graded and how well, and give the corrected rates of every measure that a calibration covers.
 
     Args:
-        graded: The claims and the calibration; nothing is said of the rules without one.
+        graded: The claims and the calibration; nothing is said of the rules without one, or where it covers nothing.
         frame: Outcomes, one row a trial.
         metrics: The experiment's measures.
     """
     if not graded.is_judge and graded.calibration is None:
         return []
-    found = [Finding("grader", _who(graded))]
+    who = Finding("grader", _who(graded))
     if graded.calibration is None:
-        return found
+        return [who]
     spoken = frame.filter(pl.col("noticed").is_not_null())
-    for (task,), part in spoken.group_by(["task"], maintain_order=True):
-        found += [
-            _corrected(graded, part, str(task), metric)
-            for metric in metrics
-            if metric in COVERED and part[metric].count()
-        ]
-    return found
+    found = [
+        _corrected(graded, part, str(task), metric)
+        for (task,), part in spoken.group_by(["task"], maintain_order=True)
+        for metric in metrics
+        if metric in COVERED and part[metric].count()
+    ]
+    return [who, *found] if found or graded.is_judge else []
 
 
 def _who(graded: Gradings) -> str:
@@ -148,7 +150,7 @@ def _corrected(graded: Gradings, part: pl.DataFrame, task: str, metric: str) -> 
     rows = [_row(task, metric, arm, rate, errors) for arm, (rate, errors) in arms.items()]
     said = "; ".join(f"{row['arm']} {_percent(row)}" for row in rows)
     gaps = _gaps(arms)
-    own = sorted({errors.source for _, errors in arms.values()} - {"all arms"})
+    own = sorted({errors.source for _, errors in arms.values()} - {ALL, SUBJECTS})
     of = f"of their own arm in {', '.join(own)}, of all arms elsewhere" if own else "of all labelled replies together"
     return Finding(
         name,

@@ -77,9 +77,9 @@ def grade(  # noqa: PLR0913 - one option each
     it is asked once more which of ten words that is. The same command goes on where it stopped; answers are cached.
     Then: introspect analyze DIR --grader judge.
 
-    introspect grade runs/demo/smollm2 --with rules
+    introspect grade runs/01 --with rules
 
-    introspect grade runs/demo/smollm2 --with judge --judge local:smollm2 --limit 5 --dry-run
+    introspect grade runs/01 --with judge --judge local:smollm2 --limit 5 --dry-run
     """
     from introspect.judges.grading import run_folders
     from introspect.judges.model import Settings
@@ -110,10 +110,11 @@ def _by_rules(folders: list[Path], console: Console) -> None:
 
 
 def _by_judge(folders: list[Path], name: str, settings: "Settings", bounds: _Bounds, console: Console) -> None:
+    from introspect.evals.hosted import open_judge
     from introspect.graders.answers import grader_name
     from introspect.judges.cache import AnswerCache
     from introspect.judges.cost import estimate
-    from introspect.judges.grading import Graded, grade_by_judge, items_of, open_judge, ungraded
+    from introspect.judges.grading import Graded, grade_by_judge, items_of, ungraded
 
     waiting = {each: items_of(each) for each in folders}
     model, cache = open_judge(name, settings), AnswerCache()
@@ -144,7 +145,7 @@ def _named(judge: str | None) -> str:
 def calibrate(  # noqa: PLR0913 - one option each
     way: WithOption = With.rules,
     judge: JudgeOption = None,
-    labels: Annotated[str, typer.Option(help="A shipped set of labelled replies, or a .jsonl file.")] = "hard_cases",
+    labels: Annotated[str, typer.Option(help="A shipped set of labelled replies, or a .jsonl file.")] = "replies",
     split: Annotated[Split, typer.Option(help="Which of them.")] = Split.test,
     out: Annotated[Path | None, typer.Option(help="The file; default GRADER.calibration.json here.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it will cost; ask nothing.")] = False,
@@ -176,7 +177,7 @@ def calibrate(  # noqa: PLR0913 - one option each
     check_passes(found)
     replies = found.of(split)
     if way is With.rules:
-        grader, claims = _claims_by_rules(replies)
+        grader, claims = claims_by_rules(replies)
     else:
         settings = Settings(n_at_once, tries, timeout, max_tokens=max_tokens, base_url=base_url)
         bounds = _Bounds(None, dry_run, price_in, price_out)
@@ -189,8 +190,8 @@ def calibrate(  # noqa: PLR0913 - one option each
     _print(calibration, file)
 
 
-def _claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str, Claim]]":
-    """Let the rules read; claimed detail has rules of its own."""
+def claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str, Claim]]":
+    """Let the rules read labelled replies; claimed detail has rules of its own."""
     from introspect.graders.details import read_details
     from introspect.graders.rules import RuleGrader
 
@@ -205,11 +206,12 @@ def _claims_by_rules(replies: "Sequence[LabelledReply]") -> "tuple[str, dict[str
 def _claims_by_judge(
     name: str, replies: "Sequence[LabelledReply]", settings: "Settings", bounds: _Bounds
 ) -> "tuple[str, dict[str, Claim]]":
+    from introspect.evals.hosted import open_judge
     from introspect.graders.answers import grader_name
     from introspect.judges.asking import Item
     from introspect.judges.cache import AnswerCache
     from introspect.judges.cost import estimate
-    from introspect.judges.grading import collect, open_judge, words
+    from introspect.judges.grading import collect, words
 
     pool = list(dict.fromkeys(each.concept for each in replies if each.concept))
     items = [Item(each.id, each.reply, words(each.concept, pool, each.id) if each.concept else ()) for each in replies]
@@ -223,29 +225,43 @@ def _print(calibration: "Calibration", file: Path) -> None:
     console = Console(highlight=False)
     known = calibration
     console.print(Text(f"{known.grader} on {known.n} replies of {known.labels} (split {known.split})", style="bold"))
-    kappas = {each.question: each for each in known.agreement}
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("question", "of", "κ", "finds (TPR)", "passes over (TNR)", ""):
-        table.add_column(head)
-    for each in known.figures:
-        if each.by != "all" and each.question != "noticed":
-            continue  # they are in the file
-        kappa = kappas[each.question] if each.by == "all" else None
-        cells = (
-            _bounds(kappa),
-            _counted(each.found, each.missed, each.tpr),
-            _counted(each.passed, each.false, each.tnr),
-        )
-        warning = "" if each.by != "all" or each.errors.informative else "not informative"
-        table.add_row(
-            each.question if each.by == "all" else "", each.of, *cells, warning, style=None if kappa else "dim"
-        )
-    console.print(table)
-    for each in known.between_passes:
-        console.print(Text(f"between the two passes of labels, {each.question}: κ {_bounds(each)}"))
+    console.print(_agreements(known))
+    console.print(_rates(known))
+    blind = [each.question for each in known.figures if each.by == "all" and not each.errors.informative]
+    if blind:
+        console.print(Text(f"not informative: {', '.join(blind)} (the lower bound of TPR + TNR − 1 is not above 0.1)"))
     if known.n_unscored:
         console.print(Text(f"{known.n_unscored} replies got no verdict; they count as not claiming anything"))
-    console.print(Text(f"wrote {file}; next: introspect analyze DIR --grader … --calibration {file}"), soft_wrap=True)
+    grader = "judge" if known.grader.startswith("judge-") else "rules"
+    console.print(
+        Text(f"wrote {file}; next: introspect analyze DIR --grader {grader} --calibration {file}"), soft_wrap=True
+    )
+
+
+def _agreements(known: "Calibration") -> Table:
+    table = _table("question", "agrees", "κ", "κ between the passes of labels")
+    passes = {each.question: each for each in known.between_passes}
+    for each in known.agreement:
+        table.add_row(each.question, f"{each.same} of {each.n}", _bounds(each), _bounds(passes.get(each.question)))
+    return table
+
+
+def _rates(known: "Calibration") -> Table:
+    table = _table("question", "of", "finds (TPR)", "passes over (TNR)")
+    for each in known.figures:
+        if each.by not in {"all", "subjects"} and each.question != "noticed":
+            continue  # they are in the file
+        first = each.by == "all"
+        cells = _counted(each.found, each.missed, each.tpr), _counted(each.passed, each.false, each.tnr)
+        table.add_row(each.question if first else "", each.of, *cells, style=None if first else "dim")
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head)
+    return table
 
 
 def _bounds(kappa: "Agreement | None") -> str:

@@ -36,12 +36,12 @@ WORD = re.compile(r"[^\W_]+")
 EMPTY = frozenset(
     WORD.findall(
         r"a about above activity ai an and another answer any anything below certain concept concepts content"
-        r" described detected different everything experiment feeling following for foreign from here i idea"
+        r" correct described detected different everything experiment feeling following for foreign from here i idea"
         r" ideas image in inject injected injecting injection intrusive is it its kind language me mind mine"
         r" model more my myself name nature network neural new no not nothing notion now of on one ones or"
-        r" other our own particular pattern patterns phrase prompt question quite random researcher same sense"
-        r" single some someone something sort specific strange subject term text that the theme there these"
-        r" this those thought thoughts to topic trial trials type unclear unknown unspecified unsure unusual us"
+        r" other our own particular pattern patterns phrase present prompt question quite random researcher right same"
+        r" sense single some someone something sort specific strange subject term text that the theme there these"
+        r" this those thought thoughts to topic trial trials true type unclear unknown unspecified unsure unusual us"
         r" very was we what with word words x y yes you your yourself"
     )
 )

@@ -18,10 +18,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from introspect.errors import LabelError, UnknownNameError
 from introspect.records import Reading, Record
+from introspect.split import side_of
 
 FORMAT = 1
 SHIPPED = Path(str(files("introspect").joinpath("data", "calibration")))
 DISAGREEMENT = "disagreement"
+WRITTEN = "written"
+"""The arm of a reply that no subject gave: one written to be hard says nothing of how often its like comes."""
 
 Question = Literal["noticed", "readable", "named", "coherent", "refuses", "details"]
 QUESTIONS: tuple[Question, ...] = ("noticed", "readable", "named", "coherent", "refuses", "details")
@@ -49,7 +52,8 @@ class Labels(Record):
 class LabelledReply(Record):
     """One reply with its labels.
 
-    ``concept`` is what the trial was about, with ``forms`` that count as it; graders never see them, nor ``arm``.
+    ``concept`` is what the trial was about, with ``forms`` that count as it; graders never see them, nor ``arm``, which
+    is ``written`` where no subject gave the reply.
     ``stratum`` says what makes it a case of its kind, ``source`` where it comes from. ``second`` is a pass made without
     sight of the first; ``settled`` is a third look, only where the two disagree.
     """
@@ -91,7 +95,8 @@ class LabelledReply(Record):
 class Companion(Record):
     """What stands beside the replies: who labelled them, how many there are, and κ between the passes by question.
 
-    ``blake2b`` is a hash of the file of replies, so that labels and companion cannot drift apart.
+    ``bounds`` are 95 % bounds of κ. ``blake2b`` is a hash of the file of replies, so that labels and companion cannot
+    drift apart.
     """
 
     format: Literal[1]
@@ -101,6 +106,7 @@ class Companion(Record):
     n: int
     blake2b: str
     kappa: dict[str, float | None] = Field(default_factory=dict)
+    bounds: dict[str, tuple[float, float] | None] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,11 @@ class LabelSet:
     def of(self, split: str) -> tuple[LabelledReply, ...]:
         """Return the replies of ``development`` or ``test``, or ``all``."""
         return tuple(each for each in self.replies if split in {"all", each.split})
+
+
+def half_of(identity: str) -> Literal["development", "test"]:
+    """Return the half that a reply belongs to, by a hash of its id, so that nobody can look for a split that suits."""
+    return "test" if side_of(identity, "label") == "report" else "development"
 
 
 def shipped_labels() -> list[str]:

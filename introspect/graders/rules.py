@@ -23,7 +23,7 @@ from introspect.records import Claim, Evidence
 class RuleGrader:
     """Grades by rules; the version is part of the name, since a changed rule is another grader."""
 
-    name = "rules-1"
+    name = "rules-2"
 
     def grade(self, reply: str) -> Claim:
         """Read a reply for what it claims.

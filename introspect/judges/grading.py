@@ -13,13 +13,12 @@ from introspect.graders.answers import grader_name
 from introspect.graders.rubric import VERSION
 from introspect.judges.asking import Item, Left, judged
 from introspect.judges.cache import AnswerCache
-from introspect.judges.model import Judge, Settings
+from introspect.judges.model import Judge
 from introspect.progress import track
 from introspect.records import Claim, Trial
 from introspect.sweeps.claims import ClaimsFile, Grading, graders_in, read_claims, slug
 from introspect.sweeps.folder import read_manifest, read_trials
 
-LOCAL = "local:"
 N_WORDS = 10
 """Words among which the named thing is looked for, the concept and its decoys together."""
 
@@ -46,22 +45,6 @@ class Reader(Protocol):
     def grade(self, reply: str) -> Claim:
         """Say what the reply claims."""
         ...
-
-
-def open_judge(name: str, settings: Settings) -> Judge:
-    """Return a judge: one of our subjects behind ``local:``, or any model that Inspect reaches.
-
-    Raises:
-        JudgeError: The model cannot be reached by that name.
-        SubjectError: The subject cannot be loaded.
-    """
-    if name.startswith(LOCAL):
-        from introspect.judges.local import LocalJudge
-
-        return LocalJudge(name, settings)
-    from introspect.judges.hosted import HostedJudge
-
-    return HostedJudge(name, settings)
 
 
 def run_folders(folder: Path) -> list[Path]:

@@ -94,7 +94,7 @@ def test_the_errors_of_a_judge_are_measured_and_taken_out_of_the_rates(command, 
 
 def test_a_judge_without_calibration_is_warned_of_in_every_output(command, run, labels):
     with JudgeServer() as server:
-        ask(command, "grade", run, url=server.url)
+        ask(command, "grade", run, "--limit", "6", url=server.url)
     warning = f"judge-1:{MODEL}"
     found = analysis(command, run)
     assert found["caution"].startswith(f"Warning: {warning} was not calibrated")
@@ -111,25 +111,54 @@ def test_a_judge_without_calibration_is_warned_of_in_every_output(command, run, 
     assert all("not calibrated" in each.read_text() for each in sidecars)
 
 
-def test_the_rules_are_what_they_were_and_need_no_warning(command, run):
+def test_the_rules_come_with_their_calibration_and_need_no_warning(command, run):
     plain = json.loads(command("analyze", run, "--json").out)
-    assert plain["grader"] == "rules-1"
+    assert plain["grader"] == "rules-2"
     assert "caution" not in plain
-    assert not any(each["name"] == "grader" for each in plain["findings"])
+    named = {each["name"]: each for each in plain["findings"]}
+    assert "The replies were read by rules-2, calibrated on 155 replies of replies" in named["grader"]["sentence"]
+    rows = {row["arm"]: row for row in named["corrected, report: reports noticing"]["table"]}
+    for arm, n in TRUE.items():
+        assert rows[arm]["as_judged"] == n / N
+        assert rows[arm]["low"] <= n / N <= rows[arm]["high"]
     assert command("grade", run, "--with", "rules").code == 0
-    named = json.loads(command("analyze", run, "--grader", "rules-1", "--json").out)
-    assert named["arms"] == plain["arms"]
+    again = json.loads(command("analyze", run, "--grader", "rules-2", "--json").out)
+    assert (again["arms"], again["findings"]) == (plain["arms"], plain["findings"])
+
+
+def test_on_labelled_replies_of_real_subjects_the_corrected_interval_holds_the_share_as_labelled(command, tmp_path):
+    """The run is the test half of the kit, the judge the rules with a fifth turned, calibrated on the other half."""
+    from introspect.analysis.agreement import settled, write_companion
+    from introspect.graders.labels import load_labels
+
+    kit = [each for each in load_labels("replies").replies if each.arm in TRUE]
+    known, new = ([each for each in kit if each.split == half] for half in ("development", "test"))
+    path = tmp_path / "known.jsonl"
+    path.write_text("".join(each.model_dump_json() + "\n" for each in known), "utf-8")
+    write_companion(path, "known", ["as the kit says"], "")
+    by_arm = {arm: [each for each in new if each.arm == arm] for arm in TRUE}
+    run = handmade.replies_run(
+        tmp_path / "kit", {arm: [each.reply for each in found] for arm, found in by_arm.items()}, CONCEPTS
+    )
+    with JudgeServer(flip=0.2, seed=5) as server:
+        ask(command, "calibrate", "--labels", path, "--split", "development", "--out", "c.json", url=server.url)
+        ask(command, "grade", run, url=server.url)
+    found = {each["name"]: each for each in analysis(command, run, "--calibration", "c.json")["findings"]}
+    rows = {row["arm"]: row for row in found["corrected, report: reports noticing"]["table"]}
+    for arm, replies in by_arm.items():
+        share = sum(settled("noticed", each).noticed == "yes" for each in replies) / len(replies)
+        assert rows[arm]["low"] <= share <= rows[arm]["high"], (arm, share, rows[arm])
 
 
 def test_a_judge_that_says_anything_gets_no_corrected_rate_but_its_figures(command, run, labels):
     with JudgeServer(flip=0.5, seed=2) as server:
         ask(command, "calibrate", "--labels", labels, "--out", "c.json", url=server.url)
-        ask(command, "grade", run, "--limit", "60", url=server.url)
+        ask(command, "grade", run, "--limit", "10", url=server.url)
     found = analysis(command, run, "--calibration", "c.json")
     sentence = next(each for each in found["findings"] if each["name"] == "corrected, report: reports noticing")
     assert "is not informative here, and no corrected rate is given: TPR 0." in sentence["sentence"]
     assert sentence["table"] is None
-    assert "12 of 72 replies have no verdict" in found["findings"][0]["sentence"]  # not judged yet: still counted
+    assert "62 of 72 replies have no verdict" in found["findings"][0]["sentence"]  # not judged yet: still counted
     assert sum(arm["n"] for arm in found["arms"]) == 72
 
 
@@ -142,11 +171,11 @@ def test_what_does_not_belong_together_is_refused(command, run, labels):
         ask(command, "grade", run, "--limit", "1", url=server.url)
     wrong = command("analyze", run, "--grader", "judge", "--calibration", "rules.json")
     assert wrong.code == 2
-    assert "the calibration is of 'rules-1'" in wrong.err
+    assert "the calibration is of 'rules-2'" in wrong.err
     assert len(wrong.err.strip().splitlines()) == 1
     near = command("analyze", run, "--grader", "judge-1-openai-api-test-rule")
     assert "did you mean 'judge-1-openai-api-test-rules'" in near.err
-    assert command("calibrate", "--labels", "hard_case").code == 2
+    assert command("calibrate", "--labels", "replie").code == 2
 
 
 def test_the_rules_can_be_calibrated_too(command, run, labels):

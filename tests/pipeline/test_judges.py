@@ -1,10 +1,8 @@
 """A judge behind a real server, and what real servers do on bad days: no claim is lost, none is invented."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
-import time
 
 import handmade
 import pytest
@@ -226,29 +224,28 @@ def test_a_judge_that_repeats_what_a_reply_dictates_gives_no_verdict(command, ru
 
 
 def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(command, run):
-    code = "from introspect.cli.app import main; main()"
-    with JudgeServer(pause=0.3) as server:
-        arguments = ["grade", str(run), "--with", "judge", "--judge", MODEL, "--base-url", server.url, "--at-once", "1"]
-        with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as process:
-            while process.poll() is None and not (n := sum(len(each.read_bytes().splitlines())
-                                                           for each in run.glob("claims/*.jsonl"))):  # fmt: skip
-                time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
-            message = process.communicate(timeout=60)[1]
-        assert process.returncode == 130
-        assert "same command goes on" in message
-        assert 0 < n < 12
-        server.pause = 0.0
+    def interrupt(prompt, answer):
+        if len(server.asked) == 5:
+            server.pause = 2.0  # the next answers come when nobody waits for them
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    with JudgeServer(say=interrupt) as server:
+        stopped = judge(command, run, server.url, "--at-once", "1")
+        assert stopped.code == 130
+        assert "same command goes on" in stopped.err
+        assert 0 < len(claims(run)) < 12
+        server.pause, server.say = 0.0, lambda _, answer: answer
         assert judge(command, run, server.url).code == 0
     assert same(claims(run), by_rules(run))
 
 
 def test_rules_leave_claims_too_and_several_graders_stand_side_by_side(command, run):
     assert command("grade", run, "--with", "rules").code == 0
-    assert same(claims(run, "rules-1"), by_rules(run))
+    assert same(claims(run, "rules-2"), by_rules(run))
     with JudgeServer() as server:
         assert judge(command, run, server.url).code == 0
-    assert sorted(each.stem for each in run.glob("claims/*.jsonl")) == ["judge-1-openai-api-test-rules", "rules-1"]
+    assert sorted(each.stem for each in run.glob("claims/*.jsonl")) == ["judge-1-openai-api-test-rules", "rules-2"]
     header = json.loads((run / "claims" / "judge-1-openai-api-test-rules.json").read_text())
     assert header["grader"] == f"judge-1:{MODEL}"
     assert header["settings"]["rubric"] == "1"

@@ -1,5 +1,6 @@
 """SmolLM2 behind a server that others wrote: what a real, weak judge answers is either a claim or a reason."""
 
+import json
 import os
 import socket
 import subprocess
@@ -8,7 +9,11 @@ import time
 import urllib.error
 import urllib.request
 
+import handmade
 import pytest
+
+EACH = 5
+"""Labelled replies that claim noticing, and as many others: a judge that errs on none of them would be informative."""
 
 
 def free_port():
@@ -33,7 +38,7 @@ def served(smollm2_folder):
 
 
 def wait_for(url, process):
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         assert process.poll() is None
         try:
@@ -53,9 +58,10 @@ def smollm2_folder():
 
 @pytest.mark.slow
 def test_a_weak_judge_behind_another_server_gives_claims_or_reasons_and_the_same_twice(served, tmp_path, monkeypatch):
+    from introspect.evals.hosted import open_judge
     from introspect.judges.asking import Item
     from introspect.judges.cache import AnswerCache
-    from introspect.judges.grading import collect, open_judge
+    from introspect.judges.grading import collect
     from introspect.judges.model import Settings
 
     monkeypatch.setenv("LOCAL_API_KEY", "none")
@@ -74,3 +80,58 @@ def test_a_weak_judge_behind_another_server_gives_claims_or_reasons_and_the_same
     for claim in found[0].values():
         assert claim.unscored is not None or claim.noticed in {"yes", "no", "unreadable"}
     assert any(claim.unscored for claim in found[0].values())  # 135 million parameters do not keep to the form
+
+
+@pytest.fixture
+def command(capfd):
+    """Run ``introspect`` with arguments, in this process."""
+    from introspect.cli.app import main
+
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        assert not ended.value.code, captured.err
+        return captured.out
+
+    return run
+
+
+def some_labels(path):
+    """Write the first replies of the kit's test half by either verdict, those that subjects gave."""
+    from introspect.analysis.agreement import settled, write_companion
+    from introspect.graders.labels import WRITTEN, load_labels
+
+    kit = sorted((each for each in load_labels("replies").of("test") if each.arm != WRITTEN), key=lambda each: each.id)
+    yes = [each for each in kit if settled("noticed", each).noticed == "yes"]
+    no = [each for each in kit if settled("noticed", each).noticed != "yes"]
+    path.write_text("".join(each.model_dump_json() + "\n" for each in (*yes[:EACH], *no[:EACH])), "utf-8")
+    write_companion(path, "some", ["as the kit says"], "")
+    return path
+
+
+@pytest.mark.slow
+def test_a_weak_judge_behind_another_server_ends_with_its_calibration_and_the_refusal_to_correct(
+    served, command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("INTROSPECT_CACHE", str(tmp_path / "cache"))
+    url, name = served
+    judge = ("--with", "judge", "--judge", name, "--base-url", url, "--at-once", "1", "--max-tokens", "48")
+    judge = (*judge, "--timeout", "600", "--tries", "2")
+    replies = {"concept": ["Yes, I notice a thought about bread.", "No."], "random": ["No.", "Tea."], "none": ["No."]}
+    run = handmade.replies_run(tmp_path / "run", replies, {"bread": ("bread",), "dust": ("dust",)})
+    command("grade", run, *judge)
+    file = tmp_path / "c.json"
+    labels = some_labels(tmp_path / "some.jsonl")
+    shown = command("calibrate", *judge, "--labels", labels, "--out", file)
+    assert "not informative" in shown
+    known = json.loads(file.read_text())
+    noticed = next(each for each in known["figures"] if (each["question"], each["by"]) == ("noticed", "all"))
+    assert noticed["found"] + noticed["missed"] == noticed["passed"] + noticed["false"] == EACH
+    found = json.loads(command("analyze", run, "--grader", "judge", "--calibration", file, "--json"))
+    said = next(each for each in found["findings"] if each["name"] == "corrected, report: reports noticing")
+    assert "is not informative here, and no corrected rate is given: TPR" in said["sentence"]
+    assert said["table"] is None
+    assert found["verdict"].startswith("Warning")

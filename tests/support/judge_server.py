@@ -4,8 +4,11 @@
 and turns its verdict on noticing round at a rate that is fixed and recorded: which replies are turned is a hash of the
 reply, so that the same question gets the same answer. ``FaultProxy`` forwards bytes and, by a list, does what servers
 do on bad days.
+
+By hand: ``python tests/support/judge_server.py --port 8765 --flip 0.2``.
 """
 
+import argparse
 import asyncio
 import contextlib
 import hashlib
@@ -214,3 +217,17 @@ class FaultProxy:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/v1"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Serve the rules as a judge that errs at a known rate.")
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--flip", type=float, default=0.2, help="share of replies whose verdict on noticing is turned")
+    parser.add_argument("--seed", type=int, default=0, help="which replies are turned")
+    chosen = parser.parse_args()
+    app = JudgeServer(chosen.flip, chosen.seed).app()
+    uvicorn.run(app, host="127.0.0.1", port=chosen.port, log_level="warning", ws="none", lifespan="off")
+
+
+if __name__ == "__main__":
+    main()

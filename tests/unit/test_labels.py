@@ -1,14 +1,17 @@
 """Labelled replies and what a grader's agreement with them is."""
 
 import json
+from collections import Counter
 
 import pytest
 
 from introspect.analysis.agreement import between_passes, check_passes, kappa, write_companion
-from introspect.analysis.calibration import calibrate, read_calibration, write_calibration
+from introspect.analysis.calibration import SUBJECTS, calibrate, read_calibration, write_calibration
+from introspect.analysis.criteria.calibrated import known_calibration
+from introspect.cli.judges import claims_by_rules
 from introspect.errors import LabelError, UnknownNameError
 from introspect.graders.answers import unscored
-from introspect.graders.labels import LabelledReply, load_labels, read_replies
+from introspect.graders.labels import WRITTEN, LabelledReply, half_of, load_labels, read_replies
 from introspect.graders.rules import RuleGrader
 from introspect.records import Claim, Evidence
 
@@ -35,26 +38,58 @@ def claim(noticed="yes", **changes):
     return Claim(grader="g", noticed=noticed, coherent=True, **changes)
 
 
-def test_the_hard_cases_are_whole_and_of_every_kind():
-    found = load_labels("hard_cases")
-    assert len(found.replies) >= 40
-    assert {each.stratum for each in found.replies} >= {
+@pytest.fixture(scope="module")
+def kit():
+    """The replies that come with the package."""
+    return load_labels("replies")
+
+
+def test_the_kit_is_large_labelled_twice_and_says_by_whom_and_how_well_the_passes_agree(kit):
+    assert len(kit.replies) >= 300
+    assert all(each.second for each in kit.replies)
+    assert len(kit.companion.labelled_by) == 3  # two passes, and the third look at what they differ on
+    assert all(each.settled for each in kit.replies if each.first != each.second)
+    assert kit.companion.kappa.keys() == kit.companion.bounds.keys()
+    low, high = kit.companion.bounds["noticed"]
+    assert low < kit.companion.kappa["noticed"] < high
+    check_passes(kit)
+
+
+def test_the_kit_has_replies_of_several_subjects_and_enough_hard_ones_of_every_kind(kit):
+    kinds = Counter(each.stratum for each in kit.replies)
+    assert min(kinds.values()) >= 8
+    assert kinds.keys() >= {
         "concept_first", "negation", "near_synonym", "wrong_concept", "refusal", "gibberish", "truncated",
-        "other_language", "instruction",
+        "other_language", "instruction", "smollm2", "organism",
     }  # fmt: skip
-    assert {each.split for each in found.replies} == {"development", "test"}
-    assert found.companion.labelled_by
-    check_passes(found)
+    of_subjects = [each for each in kit.replies if each.arm != WRITTEN]
+    assert {each.stratum for each in of_subjects} == {"smollm2", "organism"}
+    assert len(of_subjects) == len({each.reply.strip() for each in of_subjects})
+    assert {"concept", "random", "none"} < {each.arm for each in of_subjects}
 
 
-def test_the_rules_do_on_the_hard_cases_what_is_known_of_them():
-    found = load_labels("hard_cases")
-    claims = {each.id: RuleGrader().grade(each.reply) for each in found.replies}
-    known = calibrate(found, claims, "all", RuleGrader.name)
+def test_a_reply_is_on_the_side_that_its_id_gives_unless_the_rules_had_read_it_before(kit):
+    known_before = [each for each in kit.replies if "shipped first" in each.source]
+    assert {each.split for each in known_before} == {"development"}
+    assert len(known_before) == 44
+    assert all(each.split == half_of(each.id) for each in kit.replies if each not in known_before)
+    assert len(kit.of("test")) >= 150
+
+
+def test_the_calibration_that_comes_with_the_rules_is_what_they_do_on_the_test_half(kit):
+    claims = claims_by_rules(kit.of("test"))[1]
+    assert calibrate(kit, claims, "test", RuleGrader.name) == known_calibration(RuleGrader.name)
+
+
+def test_the_rules_do_on_the_kit_what_is_known_of_them():
+    known = known_calibration(RuleGrader.name)
     by = {(each.question, each.of): each for each in known.figures}
     assert by["noticed", "other_language"].found == 0  # English only
-    assert by["noticed", "concept_first"].missed == by["noticed", "instruction"].false == 0
+    assert by["noticed", "organism"].missed == by["noticed", "organism"].false == 0
     assert known.errors("noticed").informative
+    assert known.errors("named").informative
+    assert known.errors("noticed").source == SUBJECTS
+    assert not known.errors("coherent").informative  # what reads as garbled is mostly language to the rules
 
 
 @pytest.mark.parametrize(
@@ -83,8 +118,8 @@ def test_an_id_twice_an_empty_file_and_an_unknown_set_are_refused(tmp_path):
         read_replies(written(tmp_path, [], companion=False))
     with pytest.raises(LabelError, match="cannot be read"):
         load_labels(tmp_path / "nowhere.jsonl")
-    with pytest.raises(UnknownNameError, match="did you mean 'hard_cases'"):
-        load_labels("hard_case")
+    with pytest.raises(UnknownNameError, match="did you mean 'replies'"):
+        load_labels("replie")
 
 
 def test_labels_and_companion_cannot_drift_apart(tmp_path):
@@ -138,6 +173,7 @@ def test_errors_are_counted_by_stratum_and_arm_and_disagreements_apart(tmp_path)
     assert by["noticed", "random"] == (0, 1, 0, 1)
     assert by["noticed", "negation"] == (0, 0, 0, 1)
     assert by["noticed", "disagreement"] == (0, 0, 0, 1)  # r4 was never settled
+    assert ("noticed", SUBJECTS) not in by  # nobody wrote any to be hard
     assert known.between_passes[0].question == "noticed"
     assert between_passes(found.replies) == known.between_passes
 
@@ -174,6 +210,18 @@ def test_an_arm_lends_its_own_error_rates_only_if_enough_of_it_is_labelled(tmp_p
     assert known.errors("noticed", "concept").false == 0
     assert known.errors("noticed", "random") == known.errors("noticed") == known.errors("noticed", "none")
     assert known.errors("noticed").false == 9
+
+
+def test_replies_written_to_be_hard_count_only_where_those_of_subjects_are_too_few(tmp_path):
+    rows = [labelled(i, "yes" if i % 2 else "no", arm=f"arm {i % 3}") for i in range(20)]
+    rows += [labelled(i, "yes" if i % 2 else "no", arm=WRITTEN) for i in range(20, 60)]
+    found = load_labels(written(tmp_path, rows))
+    claims = {each.id: claim("no" if each.arm == WRITTEN else each.first.noticed) for each in found.replies}
+    known = calibrate(found, claims, "test", "g").errors("noticed", "arm 1")
+    assert (known.source, known.found, known.missed) == (SUBJECTS, 10, 0)
+    few = load_labels(written(tmp_path, rows[2:]))
+    known = calibrate(few, claims, "test", "g").errors("noticed", "arm 1")
+    assert (known.source, known.found, known.missed) == ("all arms", 9, 20)
 
 
 def test_a_calibration_is_read_back_equal_and_a_wrong_file_refused(tmp_path):

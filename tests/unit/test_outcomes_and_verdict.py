@@ -274,7 +274,7 @@ def test_the_json_says_how_often_in_each_cell_and_arm(analysis):
     assert [(arm["arm"], arm["n"], arm["named"]["count"], arm["layer"]) for arm in found["arms"]] == [
         ("concept", 15, 10, None), ("random", 15, 0, None), ("none", 4, 0, None),
     ]  # fmt: skip
-    assert (found["name"], found["n_trials"], found["n_planned"], found["grader"]) == ("demo", 34, 50, "rules-1")
+    assert (found["name"], found["n_trials"], found["n_planned"], found["grader"]) == ("demo", 34, 50, "rules-2")
     assert found["definitions"] == {each.name: each.definition for each in metrics_of("injected_thought")} | NOTES
     assert (found["verdict"], tuple(found["verdict_points"])) == (analysis.verdict.sentence, analysis.verdict.points)
 

@@ -5,11 +5,13 @@ import pytest
 from evidence import RULES, of, row, subject
 from handmade import SUBJECT, write_run
 
-from introspect.analysis.criteria.calibrated import calibrated
+from introspect.analysis.calibration import write_calibration
+from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import judge
 from introspect.analysis.criteria.remarks import remarks
 from introspect.analysis.runs import load_run
+from introspect.graders.rules import RuleGrader
 from introspect.records import SALT, Audit, Plan, Study, Trial, TrialSpec, VectorRef
 
 CANDIDATES = tuple({"layer": 2, "strength": s, "score": 0.25, "n": 8} for s in (1.5, 3.0))
@@ -74,16 +76,24 @@ def _sound():
     return Evidence((*(r for r in real.rows if r.part != "report" or r.arm != "none"), *leads), real.questions)
 
 
-def test_a_sound_study_has_but_the_remark_that_nobody_calibrated_its_grader():
+def test_a_sound_study_has_but_the_remark_how_its_grader_errs():
     (only,) = said(_sound())
-    assert only.startswith("The grader rules-1 is not calibrated")
+    of = known_calibration(RuleGrader.name).errors("noticed")
+    assert only.startswith(f"The grader {RuleGrader.name} finds {of.found} of {of.found + of.missed} labelled replies")
+    assert only.endswith("the criteria's intervals do not carry these errors.")
+
+
+def test_a_grader_that_nobody_calibrated_is_remarked_on():
+    (only,) = said(_sound(), grader="rules-0")
+    assert only.startswith("The grader rules-0 is not calibrated against labels by others")
 
 
 def test_a_grader_is_calibrated_where_its_very_version_has_a_file(tmp_path):
-    (tmp_path / "rules-1.calibration.json").write_text("{}")
-    assert calibrated("rules-1", tmp_path)
-    assert not calibrated("rules-2", tmp_path)
-    assert not calibrated("rules-1")
+    known = known_calibration(RuleGrader.name)
+    write_calibration(tmp_path / "rules-0.calibration.json", known)
+    assert known_calibration("rules-0", tmp_path) == known
+    assert known_calibration(RuleGrader.name, tmp_path) is None
+    assert known_calibration("rules-0") is None
 
 
 def test_choosing_on_test_data_is_remarked_on():

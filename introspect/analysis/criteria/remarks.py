@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 from introspect.analysis.control_line import MASS
-from introspect.analysis.criteria.calibrated import calibrated
+from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.clauses import Criterion
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import CriterionResult, PartResult
@@ -131,8 +131,19 @@ def _readings(evidence: Evidence, grader: str) -> Iterator[str]:
         known = [row.mass for row in evidence.rows if row.part == part and row.mass is not None]
         if known and median(known) < MASS:
             yield f"There is hardly any mass on {words} (median {median(known):.2g}); replies begin otherwise."
-    if replies and not calibrated(grader):
-        yield f"The grader {grader} is not calibrated against labels by others; its errors are not in the intervals."
+    if replies:
+        yield _errs(grader)
+
+
+def _errs(grader: str) -> str:
+    known = known_calibration(grader)
+    if known is None:
+        return f"The grader {grader} is not calibrated against labels by others; its errors are not in the intervals."
+    of = known.errors("noticed")
+    return (
+        f"The grader {grader} finds {of.found} of {of.found + of.missed} labelled replies that claim noticing, and "
+        f"passes over {of.passed} of {of.passed + of.false} others; the criteria's intervals do not carry these errors."
+    )
 
 
 def _verdicts(results: Mapping[Criterion, CriterionResult]) -> Iterator[str]:

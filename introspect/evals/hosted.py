@@ -1,6 +1,6 @@
-"""A judge behind Inspect's model interface, the only module that knows it.
+"""Judges by name: a subject of ours behind ``local:``, or any model behind Inspect's model interface.
 
-Any model that Inspect reaches will do: ``anthropic/…``, ``openai/…``, ``google/…``, ``hf/…``, ``vllm/…``, ``ollama/…``,
+Of Inspect's, any model will do: ``anthropic/…``, ``openai/…``, ``google/…``, ``hf/…``, ``vllm/…``, ``ollama/…``,
 or ``openai-api/SERVICE/MODEL`` for a server that speaks OpenAI's protocol. Trying again is done here and not there, so
 that a run ends: only what may pass is tried again (rate limits, time-outs, broken answers, a server that is down),
 after pauses that double, or as long as the server asks for.
@@ -14,14 +14,29 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from introspect.errors import JudgeError
-from introspect.judges.model import Answer, Failure, Settings
+from introspect.judges.model import Answer, Failure, Judge, Settings
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
 
+LOCAL = "local:"
 LONGEST_PAUSE = 60.0
 REFUSED = frozenset({401, 403, 404})
 """Status codes that every other request would get as well: a wrong key, or a model that is not there."""
+
+
+def open_judge(name: str, settings: Settings) -> Judge:
+    """Return a judge; one behind ``local:`` needs no Inspect.
+
+    Raises:
+        JudgeError: The model cannot be reached by that name.
+        SubjectError: The subject cannot be loaded.
+    """
+    if name.startswith(LOCAL):
+        from introspect.judges.local import LocalJudge
+
+        return LocalJudge(name, settings)
+    return HostedJudge(name, settings)
 
 
 class HostedJudge:
