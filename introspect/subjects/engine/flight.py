@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from introspect.injection import Injector
+from introspect.stopping import requested
 from introspect.subjects.engine.passes import BUCKET, Group, Pass, grouped, rounded
 from introspect.subjects.engine.prefixes import Prefixes, n_shared
 from introspect.subjects.engine.rows import Ending, Row
@@ -25,6 +26,8 @@ TOKENS_AT_ONCE = 512
 
 class Flight:
     """One batch of rows and the queue behind it; iterate for ``(index, reply)`` in the order of finishing.
+
+    Once stopping is requested, the rows at work are finished and the queue is dropped.
 
     Args:
         runner: The model, made ready.
@@ -51,6 +54,8 @@ class Flight:
     def __iter__(self) -> Iterator[tuple[int, Reply]]:
         with self.runner.ready(), self.injector:
             while self.queue or self.rows:
+                if requested():
+                    self.queue.clear()
                 yield from self._replaced()
                 if self.rows:
                     begun = time.perf_counter()

@@ -1,0 +1,145 @@
+"""A plan run by processes that are killed at random moments, again and again, until it is whole.
+
+The model is loaded once; every run is a forked process of its own that gets a real SIGKILL after a random time, or
+dies inside a write: its files may grow by so many bytes and no further, and the kernel's signal for that ends it with
+the write half done. Run as a script, it prints what happened as JSON.
+"""
+
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Found:
+    """What killing a plan came to: moments by kind, runs made whole, and what was wrong with any of them."""
+
+    seconds_unbroken: float = 0.0
+    n_trials: int = 0
+    moments: dict[str, int] = field(default_factory=dict)
+    trials_at_kill: list[int] = field(default_factory=list)
+    torn_lines: int = 0
+    drafts_left: int = 0
+    runs: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def begin(plan, out, subject, n_bytes=None):
+    """Fork a process that runs the plan; with ``n_bytes`` the kernel ends it where a file would grow beyond."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        if n_bytes is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+        from introspect.sweeps.run import sweep
+
+        sweep(plan, out, subject=subject)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def ended(child, after=None):
+    """Wait for a process, or kill it after so many seconds; return the signal that ended it, 0, or its exit code."""
+    deadline = None if after is None else time.monotonic() + after
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG if deadline else 0)
+        if done:
+            return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        if time.monotonic() >= deadline:
+            os.kill(child, signal.SIGKILL)
+            deadline = None
+        time.sleep(0.001)
+
+
+def lines(folder, name):
+    """The lines of a file that were finished, sorted."""
+    file = folder / name
+    return sorted(file.read_bytes().split(b"\n")[:-1]) if file.exists() else []
+
+
+def size(folder):
+    return (folder / "trials.jsonl").stat().st_size if (folder / "trials.jsonl").exists() else 0
+
+
+def differences(broken, whole):
+    """Say in what a run differs from an unbroken one."""
+    trials = lines(broken, "trials.jsonl")
+    keys = Counter(json.loads(line)["key"] for line in trials)
+    told = [f"{name} differs" for name in ("trials.jsonl", "prompts.jsonl") if lines(broken, name) != lines(whole, name)]
+    told += [f"the trial {key} stands there {n} times" for key, n in keys.items() if n > 1]
+    told += [f"{file.name} was left" for file in broken.iterdir() if file.name.startswith(".") and file.name != ".lock"]
+    told += [f"{file.name} was set aside" for file in broken.glob("*.damaged")]
+    return told
+
+
+def kill_until_whole(plan, folder, subject, n_moments, seed):
+    """Kill ``n_moments`` processes in all, and let the last run of every folder end by itself."""
+    draw, found, whole = random.Random(seed), Found(), folder / "whole"
+    begun = time.monotonic()
+    assert ended(begin(plan, whole, subject)) == 0
+    found.seconds_unbroken = round(time.monotonic() - begun, 3)
+    found.n_trials, n_bytes = len(lines(whole, "trials.jsonl")), size(whole)
+    moments = Counter()
+    while sum(moments.values()) < n_moments or not found.runs:
+        broken = folder / f"broken-{found.runs}"
+        code = 1
+        while code:
+            left = n_moments - sum(moments.values())
+            in_a_write = draw.random() < 0.5
+            if left <= 0:
+                code = ended(begin(plan, broken, subject))
+            elif in_a_write:
+                more = draw.randrange(1, max(2, n_bytes - size(broken)))
+                code = ended(begin(plan, broken, subject, size(broken) + more))
+            else:
+                code = ended(begin(plan, broken, subject), draw.uniform(0, found.seconds_unbroken))
+            if code > 0:
+                found.wrong.append(f"a run ended with {code}")
+                break
+            if code < 0:
+                moments[signal.Signals(-code).name] += 1
+                _look(found, broken)
+        found.wrong += [f"run {found.runs}: {each}" for each in differences(broken, whole)]
+        found.runs += 1
+    found.moments = dict(moments)
+    return found
+
+
+def _look(found, broken):
+    """Note what the killed process left behind."""
+    found.trials_at_kill.append(len(lines(broken, "trials.jsonl")))
+    for name in ("trials.jsonl", "prompts.jsonl"):
+        data = (broken / name).read_bytes() if (broken / name).exists() else b""
+        found.torn_lines += bool(data) and not data.endswith(b"\n")
+    if broken.exists():
+        found.drafts_left += sum(file.name[0] == "." and file.name != ".lock" for file in broken.iterdir())
+
+
+def main():
+    plan, folder, n_moments, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    import torch
+
+    torch.set_num_threads(1)
+    from introspect.subjects.load import load_subject
+    from introspect.sweeps.plans import load_plan
+
+    loaded = load_plan(plan)
+    subject = load_subject(loaded.subject, device="cpu")
+    sys.stdout.write(json.dumps(asdict(kill_until_whole(loaded, folder, subject, n_moments, seed))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
