@@ -6,10 +6,12 @@ question comes when, and the seed of its reply, depend on the number of the conv
 
 import functools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from introspect.checksums import sealed, unsealed
 from introspect.concepts import load_concepts
 from introspect.errors import StimulusError
 from introspect.progress import Advance, silent
@@ -87,7 +89,7 @@ def sample_texts(
         progress: Told of new tokens.
 
     Raises:
-        StimulusError: The file was begun by another subject or with another sampling.
+        StimulusError: The file was begun by another subject or with another sampling, or is damaged.
     """
     head = {"subject": subject.identity.fingerprint, "sampling": digest([sampling.seed, sampling.temperature])}
     head |= {"max_new_tokens": sampling.max_new_tokens}
@@ -95,7 +97,7 @@ def sample_texts(
     with path.open("a", encoding="utf-8") as file:
         while sum(each.n_tokens for each in found) < sampling.n_tokens:
             new = list(_next(subject, sampling, len(found)))
-            file.writelines(each.model_dump_json() + "\n" for each in new)
+            file.writelines(sealed(each.model_dump_json().encode()).decode() + "\n" for each in new)
             file.flush()
             found += new
             progress(sum(each.n_tokens for each in new))
@@ -134,8 +136,16 @@ def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
     if not lines:
         path.write_text(json.dumps(head) + "\n", "utf-8")
         return []
-    if json.loads(lines[0]) != head:
+    try:
+        begun = json.loads(lines[0])
+        found = [Conversation.model_validate_json(unsealed(line)) for line in lines[1:]]
+    except (ValueError, RecursionError) as error:
+        message = f"{path} is damaged ({str(error).splitlines()[0]}); remove it to draw the texts again"
+        raise StimulusError(message) from error
+    if begun != head:
         message = f"{path} was begun by another subject or with another sampling; remove it, or use another folder"
         raise StimulusError(message)
-    path.write_bytes(b"\n".join(lines) + b"\n")
-    return [Conversation.model_validate_json(line) for line in lines[1:]]
+    whole = sum(len(line) + 1 for line in lines)
+    if path.stat().st_size > whole:
+        os.truncate(path, whole)
+    return found

@@ -5,6 +5,7 @@ that was killed and goes on repeats an unfinished block as it was and writes onl
 those of an unbroken run to the last bit, also on hardware where a row's last bits depend on its neighbours.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from introspect.sweeps.cells import cell_of
 from introspect.sweeps.folder import RunFolder, read_manifest, read_prompts
 from introspect.sweeps.plans import load_plan
 from introspect.sweeps.prepare import Prepared, prepare
+
+log = logging.getLogger(__name__)
 
 READ_WIDTH = 64
 """What blocks are sized by where nothing is generated."""
@@ -52,10 +55,13 @@ def run_prepared(prepared: Prepared, out: Path) -> None:
         there = folder.recover()
         done, kept = {trial.key for trial in there}, set(read_prompts(out))
         lost = [trial for trial in there if trial.prompt not in kept]
-        if lost or any(spec.key not in done for spec in prepared.specs):
-            vectors = prepared.vectors(folder)
-            materials = prepared.materials(vectors, prepared.scales(folder, vectors))
-            folder.append((), _new_prompts(lost, materials, kept))
+        whole = all(spec.key in done for spec in prepared.specs)
+        if whole and not lost:
+            return
+        vectors = prepared.vectors(folder)
+        materials = prepared.materials(vectors, prepared.scales(folder, vectors))
+        folder.append((), _new_prompts(lost, materials, kept))
+        if not whole:
             _run(folder, prepared, materials, done, kept)
 
 
@@ -74,6 +80,8 @@ def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[
     cells, already = len({cell_of(spec) for spec in specs}), sum(spec.key in done for spec in specs)
     with finishing(), track(f"{prepared.plan.name}: {cells} cells", len(specs), already) as advance:
         begun, fresh = time.monotonic(), 0
+        fields = {"plan": prepared.plan.name, "subject": prepared.subject.identity.fingerprint, "rows": width}
+        log.info("%d trials of %d are to be run", len(specs) - already, len(specs), extra={"fields": fields})
         for block in blocks(specs, prepared.n_all, width):
             if requested() or all(spec.key in done for spec in block):
                 continue
@@ -81,6 +89,7 @@ def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[
                 missing = [trial for trial in trials if trial.key not in done]
                 folder.append(missing, _new_prompts(missing, materials, kept))
                 fresh += len(missing)
+                log.debug("%d trials written", len(missing), extra={"fields": {"trials": already + fresh}})
                 advance(len(missing), f"{fresh / (time.monotonic() - begun):.2f} trials/s")
 
 
@@ -99,7 +108,7 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
     manifest = read_manifest(folder.path)
     subject, plan = prepared.subject, prepared.plan
     known = manifest.engine.get("rows")
-    if plan.batch_size is None and known is not None:
+    if plan.batch_size is None and known is not None and known.isdecimal():
         return int(known)
     spoken = [spec for spec in prepared.specs if replies(spec)]
     width = plan.batch_size or READ_WIDTH

@@ -16,6 +16,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+WAYS = (signal.SIGKILL, signal.SIGKILL, signal.SIGXFSZ, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM)
+STOPPED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+
 
 @dataclass
 class Found:
@@ -43,23 +46,29 @@ def begin(plan, out, subject, n_bytes=None):
         if n_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+        from introspect.stopping import terminable
         from introspect.sweeps.run import sweep
 
-        sweep(plan, out, subject=subject)
+        with terminable():
+            sweep(plan, out, subject=subject)
         status = 0
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except SystemExit as stopped:
+        status = stopped.code
     finally:
         os._exit(status)
 
 
-def ended(child, after=None):
-    """Wait for a process, or kill it after so many seconds; return the signal that ended it, 0, or its exit code."""
+def ended(child, after=None, by=signal.SIGKILL):
+    """Wait for a process, or send it a signal after so many seconds; return how it ended, negative for a signal."""
     deadline = None if after is None else time.monotonic() + after
     while True:
         done, status = os.waitpid(child, os.WNOHANG if deadline else 0)
         if done:
             return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         if time.monotonic() >= deadline:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, by)
             deadline = None
         time.sleep(0.001)
 
@@ -78,7 +87,9 @@ def differences(broken, whole):
     """Say in what a run differs from an unbroken one."""
     trials = lines(broken, "trials.jsonl")
     keys = Counter(json.loads(line)["key"] for line in trials)
-    told = [f"{name} differs" for name in ("trials.jsonl", "prompts.jsonl") if lines(broken, name) != lines(whole, name)]
+    told = [
+        f"{name} differs" for name in ("trials.jsonl", "prompts.jsonl") if lines(broken, name) != lines(whole, name)
+    ]
     told += [f"the trial {key} stands there {n} times" for key, n in keys.items() if n > 1]
     told += [f"{file.name} was left" for file in broken.iterdir() if file.name.startswith(".") and file.name != ".lock"]
     told += [f"{file.name} was set aside" for file in broken.glob("*.damaged")]
@@ -88,6 +99,8 @@ def differences(broken, whole):
 def kill_until_whole(plan, folder, subject, n_moments, seed):
     """Kill ``n_moments`` processes in all, and let the last run of every folder end by itself."""
     draw, found, whole = random.Random(seed), Found(), folder / "whole"
+    import introspect.sweeps.run  # noqa: F401 - once, and not in every fork
+
     begun = time.monotonic()
     assert ended(begin(plan, whole, subject)) == 0
     found.seconds_unbroken = round(time.monotonic() - begun, 3)
@@ -97,35 +110,37 @@ def kill_until_whole(plan, folder, subject, n_moments, seed):
         broken = folder / f"broken-{found.runs}"
         code = 1
         while code:
-            left = n_moments - sum(moments.values())
-            in_a_write = draw.random() < 0.5
-            if left <= 0:
+            kind = draw.choice(WAYS) if sum(moments.values()) < n_moments else None
+            if kind is None:
                 code = ended(begin(plan, broken, subject))
-            elif in_a_write:
+            elif kind is signal.SIGXFSZ:
                 more = draw.randrange(1, max(2, n_bytes - size(broken)))
                 code = ended(begin(plan, broken, subject, size(broken) + more))
             else:
-                code = ended(begin(plan, broken, subject), draw.uniform(0, found.seconds_unbroken))
-            if code > 0:
+                code = ended(begin(plan, broken, subject), draw.uniform(0, found.seconds_unbroken), kind)
+            if code and code not in {-signal.SIGKILL, -signal.SIGXFSZ, *STOPPED}:
                 found.wrong.append(f"a run ended with {code}")
                 break
-            if code < 0:
-                moments[signal.Signals(-code).name] += 1
-                _look(found, broken)
+            if code:
+                moments[signal.Signals(abs(code) % 128).name] += 1
+                _look(found, broken, stopped=code > 0)
         found.wrong += [f"run {found.runs}: {each}" for each in differences(broken, whole)]
         found.runs += 1
     found.moments = dict(moments)
     return found
 
 
-def _look(found, broken):
-    """Note what the killed process left behind."""
+def _look(found, broken, stopped):
+    """Note what the killed process left behind; one that was asked to stop leaves nothing half-done."""
+    before = found.torn_lines + found.drafts_left
     found.trials_at_kill.append(len(lines(broken, "trials.jsonl")))
     for name in ("trials.jsonl", "prompts.jsonl"):
         data = (broken / name).read_bytes() if (broken / name).exists() else b""
         found.torn_lines += bool(data) and not data.endswith(b"\n")
     if broken.exists():
         found.drafts_left += sum(file.name[0] == "." and file.name != ".lock" for file in broken.iterdir())
+    if stopped and found.torn_lines + found.drafts_left > before:
+        found.wrong.append("a run that was asked to stop left something half-written")
 
 
 def main():
