@@ -48,7 +48,7 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")):
-            if folder.is_dir() and _sound(folder):
+            if folder.is_dir() and is_sound(folder):
                 return folder
             for left in folder.parent.glob(f".{folder.name}.*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -75,7 +75,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and file.name != SUMS)
 
 
-def _sound(folder: Path) -> bool:
+def is_sound(folder: Path) -> bool:
     """Whether an entry's files are those that were built; one from before there were hashes is taken as it is.
 
     Small files are read whole; large ones only if they look changed, since reading them takes as long as loading them.

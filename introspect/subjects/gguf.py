@@ -58,14 +58,18 @@ def unpacked(path: Path) -> Path:
     Raises:
         SubjectError: Not a GGUF file, a damaged or half-downloaded one, or an architecture transformers cannot read.
     """
-    n_tensors = _check_header(path)
+    n_tensors = check_header(path)
     # A newer transformers may read a file differently: then it is unpacked again.
     name = f"{file_hash(path)[:32]}-transformers-{transformers.__version__}"
     return build_once(cache_folder() / "gguf" / name, lambda draft: _unpack(path, draft, n_tensors))
 
 
-def _check_header(path: Path) -> int:
-    """Return how many tensors the file says it has."""
+def check_header(path: Path) -> int:
+    """Return how many tensors the file says it has.
+
+    Raises:
+        SubjectError: No GGUF file, or one whose counts do not fit its size.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

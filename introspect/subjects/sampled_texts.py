@@ -93,7 +93,7 @@ def sample_texts(
     """
     head = {"subject": subject.identity.fingerprint, "sampling": digest([sampling.seed, sampling.temperature])}
     head |= {"max_new_tokens": sampling.max_new_tokens}
-    found = _begun(path, head)
+    found = begun(path, head)
     with path.open("a", encoding="utf-8") as file:
         while sum(each.n_tokens for each in found) < sampling.n_tokens:
             new = list(_next(subject, sampling, len(found)))
@@ -129,7 +129,7 @@ def _next(subject: LocalSubject, sampling: Sampling, start: int) -> Iterator[Con
         yield Conversation(index=index, question=question(index), reply=reply.text, n_tokens=n_tokens)
 
 
-def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
+def begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
     """Return the conversations of a file that was begun, without a last line that was cut off; begin one otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
@@ -137,12 +137,12 @@ def _begun(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
         path.write_text(json.dumps(head) + "\n", "utf-8")
         return []
     try:
-        begun = json.loads(lines[0])
+        first = json.loads(lines[0])
         found = [Conversation.model_validate_json(unsealed(line)) for line in lines[1:]]
     except (ValueError, RecursionError) as error:
         message = f"{path} is damaged ({str(error).splitlines()[0]}); remove it to draw the texts again"
         raise StimulusError(message) from error
-    if begun != head:
+    if first != head:
         message = f"{path} was begun by another subject or with another sampling; remove it, or use another folder"
         raise StimulusError(message)
     whole = sum(len(line) + 1 for line in lines)

@@ -2,7 +2,7 @@
 
 The file is safetensors: one float32 tensor ``[n_layers, d_model]`` named by each concept (lower case), with the
 provenance in the metadata and, where controls need them, the baseline words' activations. Row ``l`` is a difference of
-activations at the output of block ``l``. A checksum of the numbers stands in the metadata as well.
+activations at the output of block ``l``. A checksum of the numbers and their provenance stands there as well.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -128,7 +127,8 @@ class VectorSet:
         tensors = {name: rows.to(torch.float32).contiguous() for name, rows in self.directions.items()}
         if self.baseline is not None:
             tensors[BASELINE_KEY] = self.baseline.to(torch.float32).contiguous()
-        metadata = {METADATA_KEY: self.provenance.model_dump_json(), CHECK_KEY: _checksum(tensors)}
+        content = {**self.provenance.model_dump(mode="json"), CHECK_KEY: _checksum(tensors, self.provenance)}
+        metadata = {METADATA_KEY: json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
         with in_one_step(path) as draft:
             draft.write_bytes(save(tensors, metadata))
 
@@ -155,15 +155,16 @@ def load_vectors(path: Path) -> VectorSet:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             directions = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        raw = metadata.get(METADATA_KEY)
-        provenance = Provenance.model_validate_json(raw) if raw else None
-    except (OSError, SafetensorError, ValidationError, ValueError, RuntimeError) as error:
+        content = json.loads(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
+        check = content.pop(CHECK_KEY, None) if isinstance(content, dict) else None
+        provenance = None if content is None else Provenance.model_validate(content)
+    except (OSError, SafetensorError, ValueError, RuntimeError, RecursionError) as error:
         message = f"the vector file {path} cannot be read ({error}); extract it again"
         raise StimulusError(message) from error
     if provenance is None:
         message = f"{path} is a safetensors file, but not one of concept vectors: it has no {METADATA_KEY!r} metadata"
         raise StimulusError(message)
-    if metadata.get(CHECK_KEY) not in {None, _checksum(directions)}:
+    if check is not None and check != _checksum(directions, provenance):
         message = f"the vector file {path} is damaged: its checksum does not fit its numbers; extract it again"
         raise StimulusError(message)
     _check_shapes(directions, provenance, path)
@@ -171,8 +172,8 @@ def load_vectors(path: Path) -> VectorSet:
     return VectorSet(directions, provenance, baseline)
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    total = hashlib.blake2b(digest_size=16)
+def _checksum(tensors: Mapping[str, Tensor], provenance: Provenance) -> str:
+    total = hashlib.blake2b(provenance.model_dump_json().encode(), digest_size=16)
     for name, tensor in sorted(tensors.items()):
         total.update(f"{name!r} {tuple(tensor.shape)} {tensor.dtype}".encode("utf-8", "backslashreplace"))
         total.update(tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")

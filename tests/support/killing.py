@@ -2,7 +2,8 @@
 
 The model is loaded once; every run is a forked process of its own that gets a real SIGKILL after a random time, or
 dies inside a write: its files may grow by so many bytes and no further, and the kernel's signal for that ends it with
-the write half done. Run as a script, it prints what happened as JSON.
+the write half done. Others get a SIGINT or SIGTERM and are to end tidily. None of them may unpickle anything. Run as a
+script, it prints what happened as JSON.
 """
 
 import json
@@ -73,6 +74,13 @@ def ended(child, after=None, by=signal.SIGKILL):
         time.sleep(0.001)
 
 
+def refuse_pickles(event, arguments):
+    """Raise wherever something is unpickled; from here on, in this process and all that it begets."""
+    if event == "pickle.find_class":
+        message = f"something was unpickled: {arguments}"
+        raise RuntimeError(message)
+
+
 def lines(folder, name):
     """The lines of a file that were finished, sorted."""
     file = folder / name
@@ -99,7 +107,7 @@ def differences(broken, whole):
 def kill_until_whole(plan, folder, subject, n_moments, seed):
     """Kill ``n_moments`` processes in all, and let the last run of every folder end by itself."""
     draw, found, whole = random.Random(seed), Found(), folder / "whole"
-    import introspect.sweeps.run  # noqa: F401 - once, and not in every fork
+    import introspect.sweeps.run  # noqa: F401 - here once, and not in every fork
 
     begun = time.monotonic()
     assert ended(begin(plan, whole, subject)) == 0
@@ -152,6 +160,7 @@ def main():
     from introspect.sweeps.plans import load_plan
 
     loaded = load_plan(plan)
+    sys.addaudithook(refuse_pickles)
     subject = load_subject(loaded.subject, device="cpu")
     sys.stdout.write(json.dumps(asdict(kill_until_whole(loaded, folder, subject, n_moments, seed))) + "\n")
 

@@ -54,8 +54,6 @@ class Flight:
     def __iter__(self) -> Iterator[tuple[int, Reply]]:
         with self.runner.ready(), self.injector:
             while self.queue or self.rows:
-                if requested():
-                    self.queue.clear()
                 yield from self._replaced()
                 if self.rows:
                     begun = time.perf_counter()
@@ -70,6 +68,8 @@ class Flight:
                 row = self.rows[place]
                 audits = self.injector.drop(place, len(row.fed))
                 yield row.index, self.ending.reply(row, audits)
+            if requested():
+                self.queue.clear()
             room = self.width - len(self.rows) + len(free)
             if not (free or (self.queue and room)):
                 return
