@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from introspect.errors import StimulusError
 from introspect.stimuli import MultipleChoice
 
@@ -71,7 +73,11 @@ def _read(row: Mapping[str, Any], name: str) -> MultipleChoice:
             f"options ({', '.join(OPTIONS)}, or {NUMBERED[0]}0, {NUMBERED[0]}1, …) and an answer ({', '.join(ANSWER)})"
         )
         raise StimulusError(message)
-    return MultipleChoice(question=question, options=options, answer=_index(raw, options, name))
+    try:
+        return MultipleChoice(question=question, options=options, answer=_index(raw, options, name))
+    except ValidationError as error:
+        message = f"a question of {name!r} cannot be asked: {error.errors()[0]['msg']} ({question[:80]!r})"
+        raise StimulusError(message) from error
 
 
 def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,7 +88,7 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return tuple(str(each) for each in value)
     for stem in NUMBERED:
-        found = [key for key in row if key.startswith(stem) and key.removeprefix(stem).strip("_").isdigit()]
+        found = [key for key in row if key.startswith(stem) and key.removeprefix(stem).strip("_").isdecimal()]
         if len(found) > 1:
             return tuple(str(row[key]) for key in sorted(found, key=lambda key: int(key.removeprefix(stem).strip("_"))))
     return ()
@@ -91,7 +97,7 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _index(raw: object, options: Sequence[str], name: str) -> int:
     """Return which option is right: a number from 0, a letter, or the option itself."""
     text = str(raw).strip()
-    if text.isdigit():
+    if text.isdecimal():
         return int(text)
     if text in options:
         return list(options).index(text)

@@ -104,6 +104,7 @@ def extract_vectors(  # noqa: PLR0913 - one option each
     from introspect.subjects.load import load_subject
     from introspect.vectors.diagnose import as_json, diagnose
     from introspect.vectors.extract import extract, n_prompts
+    from introspect.vectors.vector import in_one_step
 
     words, base, texts = load_concepts(concepts), load_concepts(baseline), load_stimuli(stimuli)
     model = load_subject(subject, adapter=adapter, device=device, dtype=dtype)
@@ -113,7 +114,8 @@ def extract_vectors(  # noqa: PLR0913 - one option each
         extraction = extract(model, words, base, texts, method, advance)
     diagnoses = diagnose(extraction, model, layer)
     extraction.vectors.save(out / "vectors.safetensors")
-    (out / "diagnostics.json").write_bytes(as_json(diagnoses))
+    with in_one_step(out / "diagnostics.json") as draft:
+        draft.write_bytes(as_json(diagnoses))
     console = Console(highlight=False)
     console.print(_diagnosis_table(diagnoses))
     console.print(Text(f"{len(diagnoses)} vectors in {out / 'vectors.safetensors'}; all layers in diagnostics.json"))

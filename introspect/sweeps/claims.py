@@ -72,8 +72,7 @@ class ClaimsFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
-        self.path.with_suffix(".lock").unlink(missing_ok=True)
+        self._lock.release()  # the file stays: another process may hold it by now, and a third would make a new one
 
     def append(self, key: str, claim: Claim) -> None:
         """Append a claim, whole or not at all, and wait until it is on the disk."""

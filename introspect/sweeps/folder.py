@@ -1,34 +1,38 @@
 """A run folder: a manifest, the prompts, the vectors, and trials appended one line each.
 
-Lines are appended a batch at a time, flushed to the disk before the next batch begins; a write that fails is taken
-back whole, and a line that a killed process left unfinished is cut off at the next start. Every line, and every file
-that is written whole, carries a checksum; damaged lines are set aside at the next start. One process at a time.
+Lines are handed to the system as soon as there are any, so that a killed process loses none, and waited for on the disk
+twice a second, in case the machine stops. A write that fails is taken back whole; a line that was left unfinished is
+cut off at the next start. Every line, and every file that is written whole, carries a checksum; damaged lines are set
+aside at the next start. One process at a time.
 """
 
 import json
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from introspect.checksums import sealed, unsealed
 from introspect.errors import RunFolderError
 from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
+from introspect.sweeps.differences import differences
 from introspect.sweeps.recovery import (
     DAMAGED,
-    AnyRecord,
     check_inside,
     complete_lines,
     damage,
     parsed,
+    read_whole,
     remove_drafts,
     repair,
     replace,
     sound_records,
+    unwritable,
+    version_of,
 )
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,8 @@ EFFECTS = "effects.json"
 STUDY = "study.json"
 READERS = "readers.json"
 LOCK = ".lock"
+SECONDS_UNSYNCED = 0.5
+"""How long trials may be with the system and not on the disk, while others follow."""
 SEALED = frozenset({MANIFEST, EFFECTS, STUDY, READERS})
 """Files written whole that carry their checksum."""
 
@@ -56,6 +62,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / LOCK, timeout=0)
+        self._synced, self._unsynced = 0.0, False
 
     def __enter__(self) -> "RunFolder":
         try:
@@ -71,13 +78,17 @@ class RunFolder:
             message = f"another process is writing to {self.path}; wait for it or choose another --out"
             raise RunFolderError(message) from error
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        try:
+            if self._unsynced:
+                self._append(TRIALS, ())
+        finally:
+            self._lock.release()
 
     def adopt(self, manifest: Manifest, keys: Collection[str] = ()) -> None:
         """Begin the run, or check that the folder holds the same one and note how many trials are asked for now.
@@ -93,10 +104,10 @@ class RunFolder:
             return
         if (self.path / MANIFEST).is_file():
             old = read_manifest(self.path)
-            differences = list(_differences(old, manifest))
-            if differences:
+            found = list(differences(old, manifest))
+            if found:
                 message = (
-                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(differences)}. "
+                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(found)}. "
                     "Use another --out, or the plan as it was"
                 )
                 raise RunFolderError(message)
@@ -113,7 +124,7 @@ class RunFolder:
         try:
             read_manifest(self.path)
         except RunFolderError:
-            known = _version(file) in {None, SCHEMA_VERSION}
+            known = version_of(file) in {None, SCHEMA_VERSION}
             trials = list(sound_records(self.path / TRIALS, self.path, Trial)) if known else []
             if not trials or not {trial.key for trial in trials} <= set(keys):
                 return False
@@ -130,15 +141,20 @@ class RunFolder:
         try:
             replace(self.path / name, sealed(data) if name in SEALED else data)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def append(self, trials: Sequence[Trial], prompts: Sequence[Prompt] = ()) -> None:
-        """Append trials, all or none, after the prompts they have, and wait until they are on the disk."""
+        """Append trials, all or none, after the prompts they have; a process that is killed then loses none.
+
+        Prompts are waited for on the disk, trials twice a second and when the folder is closed.
+        """
         if prompts:
             self._append(PROMPTS, prompts)
-        self._append(TRIALS, trials)
+        late = time.monotonic() - self._synced > SECONDS_UNSYNCED
+        self._append(TRIALS, trials, wait=late)
+        self._unsynced = not late
 
-    def _append(self, name: str, records: Sequence[Record]) -> None:
+    def _append(self, name: str, records: Sequence[Record], *, wait: bool = True) -> None:
         data = b"".join(sealed(record.model_dump_json().encode()) + b"\n" for record in records)
         path = self.path / name
         before = path.stat().st_size if path.exists() else 0
@@ -146,11 +162,13 @@ class RunFolder:
             with path.open("ab") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if wait:
+                    os.fsync(file.fileno())
+                    self._synced = time.monotonic()
         except OSError as error:
             if path.exists():
                 os.truncate(path, before)
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def recover(self) -> list[Trial]:
         """Return the sound trials already there.
@@ -164,7 +182,7 @@ class RunFolder:
             repair(self.path / PROMPTS, self.path, Prompt)
             repair(self.path / TRIALS, self.path, Trial)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return read_trials(self.path)
 
 
@@ -182,7 +200,7 @@ def read_manifest(path: Path) -> Manifest:
         message = f"{path} is not a run folder: it has no {MANIFEST}"
         raise RunFolderError(message) from error
     except (OSError, ValueError) as error:
-        version = _version(file)
+        version = version_of(file)
         if version is not None and version != SCHEMA_VERSION:
             message = (
                 f"{path} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}; "
@@ -193,14 +211,6 @@ def read_manifest(path: Path) -> Manifest:
             f"{file} is damaged: {damage(error)}. The run's own command writes it anew if all trials are that plan's"
         )
         raise RunFolderError(message) from error
-
-
-def _version(file: Path) -> int | None:
-    try:
-        content: Any = json.loads(file.read_text("utf-8"))
-        return int(content["schema_version"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
 
 
 def read_trials(path: Path) -> list[Trial]:
@@ -245,7 +255,7 @@ def read_effects(path: Path) -> Effects | None:
     Raises:
         RunFolderError: The file is damaged.
     """
-    return _whole(path, EFFECTS, Effects, "to match the effects again")
+    return read_whole(path, EFFECTS, Effects, "to match the effects again")
 
 
 def read_readers(path: Path) -> Readers | None:
@@ -254,18 +264,7 @@ def read_readers(path: Path) -> Readers | None:
     Raises:
         RunFolderError: The file is damaged.
     """
-    return _whole(path, READERS, Readers, "to have the trials read again")
-
-
-def _whole(path: Path, name: str, kind: type[AnyRecord], remedy: str) -> AnyRecord | None:
-    """Read a file that was written whole, if it is there."""
-    file = path / name
-    check_inside(path, file)
-    try:
-        return kind.model_validate_json(unsealed(file.read_bytes())) if file.exists() else None
-    except (OSError, ValueError) as error:
-        message = f"{file} is damaged ({damage(error)}); remove it {remedy}"
-        raise RunFolderError(message) from error
+    return read_whole(path, READERS, Readers, "to have the trials read again")
 
 
 def read_study(path: Path) -> Study:
@@ -289,29 +288,3 @@ def read_study(path: Path) -> Study:
     except (OSError, ValueError, RecursionError) as error:
         message = f"{file} is damaged ({damage(error)})"
         raise RunFolderError(message) from error
-
-
-def _differences(old: Manifest, new: Manifest) -> Iterable[str]:
-    if old.schema_version != new.schema_version:
-        yield f"its format is version {old.schema_version}, this one writes version {new.schema_version}"
-    before, after = old.plan.identity(), new.plan.identity()
-    for key in before | after:
-        was, now = (plan.get(key, getattr(manifest.plan, key)) for plan, manifest in ((before, old), (after, new)))
-        if was != now:
-            yield f"{key} was {was!r}, is now {now!r}"
-    if old.subject.fingerprint != new.subject.fingerprint or old.subject.dtype != new.subject.dtype:
-        yield (
-            f"the subject was {old.subject.fingerprint[:12]} in {old.subject.dtype}, is now "
-            f"{new.subject.fingerprint[:12]} in {new.subject.dtype}"
-        )
-    for name in ("wordings", "concepts", "vectors_hash"):
-        if getattr(old, name) != getattr(new, name):
-            yield f"the {name.replace('_', ' ')} are not the same (a list or stimulus file was edited)"
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    message = (
-        f"{path} cannot be written ({error.strerror or error}); what was there before is kept. "
-        "Free some space or choose another --out, then run the same command again"
-    )
-    return RunFolderError(message)

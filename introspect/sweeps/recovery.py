@@ -4,12 +4,13 @@ Damage is set aside, never thrown away: lines that do not fit go to ``NAME.damag
 replaced in one step by its sound lines, whose trials need not run again.
 """
 
+import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -133,3 +134,36 @@ def damage(error: Exception) -> str:
     if isinstance(error, ChecksumError | UnicodeDecodeError):
         return str(error)
     return str(error).splitlines()[0]
+
+
+def unwritable(path: Path, error: OSError) -> RunFolderError:
+    """Return the error for a folder that cannot be written."""
+    message = (
+        f"{path} cannot be written ({error.strerror or error}); what was there before is kept. "
+        "Free some space or choose another --out, then run the same command again"
+    )
+    return RunFolderError(message)
+
+
+def read_whole(path: Path, name: str, kind: type[AnyRecord], remedy: str) -> AnyRecord | None:
+    """Read a file that was written whole, if it is there.
+
+    Raises:
+        RunFolderError: It is damaged; ``remedy`` says what to remove it for.
+    """
+    file = path / name
+    check_inside(path, file)
+    try:
+        return kind.model_validate_json(unsealed(file.read_bytes())) if file.exists() else None
+    except (OSError, ValueError) as error:
+        message = f"{file} is damaged ({damage(error)}); remove it {remedy}"
+        raise RunFolderError(message) from error
+
+
+def version_of(file: Path) -> int | None:
+    """Return the version of the format that a file says it has, however damaged the rest of it is."""
+    try:
+        content: Any = json.loads(file.read_text("utf-8"))
+        return int(content["schema_version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -7,7 +7,7 @@ those of an unbroken run to the last bit, also on hardware where a row's last bi
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from introspect.progress import track
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 READ_WIDTH = 64
 """What blocks are sized by where nothing is generated."""
-SECONDS_UNWRITTEN = 0.5
-"""How long a finished trial may wait for its neighbours before it is written."""
 
 
 def sweep(
@@ -85,12 +83,13 @@ def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[
         for block in blocks(specs, prepared.n_all, width):
             if requested() or all(spec.key in done for spec in block):
                 continue
-            for trials in _soon(run_trials(block, materials, width)):
-                missing = [trial for trial in trials if trial.key not in done]
-                folder.append(missing, _new_prompts(missing, materials, kept))
-                fresh += len(missing)
-                log.debug("%d trials written", len(missing), extra={"fields": {"trials": already + fresh}})
-                advance(len(missing), f"{fresh / (time.monotonic() - begun):.2f} trials/s")
+            for trial in run_trials(block, materials, width):
+                if trial.key in done:
+                    continue
+                folder.append([trial], _new_prompts([trial], materials, kept))
+                fresh += 1
+                log.debug("a trial is written", extra={"fields": {"trials": already + fresh, "key": trial.key}})
+                advance(1, f"{fresh / (time.monotonic() - begun):.2f} trials/s")
 
 
 def _new_prompts(trials: Sequence[Trial], materials: Materials, kept: set[str]) -> list[Prompt]:
@@ -117,16 +116,3 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
         width = subject.engine.width_for(some, len(spoken), subject.cache_bytes_per_token())
     folder.adopt(manifest.model_copy(update={"engine": {**subject.engine.describe(), "rows": str(width)}}))
     return width
-
-
-def _soon(trials: Iterator[Trial]) -> Iterator[list[Trial]]:
-    """Gather what finishes within a moment, so that the disk is asked to keep some trials at a time."""
-    waiting: list[Trial] = []
-    last = time.monotonic()
-    for trial in trials:
-        waiting.append(trial)
-        if time.monotonic() - last > SECONDS_UNWRITTEN:
-            yield waiting
-            waiting, last = [], time.monotonic()
-    if waiting:
-        yield waiting

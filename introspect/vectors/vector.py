@@ -6,6 +6,7 @@ activations at the output of block ``l``. A checksum of the numbers and their pr
 """
 
 import hashlib
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping

@@ -28,7 +28,16 @@ batch_size = 4
 
 def pip(environment, *arguments):
     """Install into an environment, by the pip of this one."""
-    command = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet", "--no-compile"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        environment / "bin" / "python",
+        "install",
+        "--quiet",
+        "--no-compile",
+    ]
     subprocess.run([*command, "--progress-bar", "off", *arguments], check=True)
 
 

@@ -106,6 +106,8 @@ def test_a_damaged_prompt_is_written_again_and_no_trial_is_run_for_it(command, p
     whole = (finished_run / "prompts.jsonl").read_bytes()
     assert sorted(prompts.read_bytes().splitlines()) == sorted(whole.splitlines())
     assert command("report", run_folder).code == 0
+    prompts.write_bytes(b"".join(line + b"\n" for line in whole.splitlines()[1:]))
+    assert is_one_sentence(command("report", run_folder), "have a prompt that is no longer there", "own command")
 
 
 @pytest.mark.parametrize("harm", ["flipped", "empty", "gone"])

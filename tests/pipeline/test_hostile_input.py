@@ -318,8 +318,18 @@ def test_code_that_comes_with_weights_is_off_everywhere():
 
 
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "pandas.io.pickle"}
-UNPACKERS = {"zipfile", "tarfile", "gzip", "bz2", "lzma", "zlib"}
-CALLS = {"torch.load", "np.load", "numpy.load", "pd.read_pickle", "yaml.load", "shutil.unpack_archive", "eval", "exec"}
+UNPACKERS = {"zipfile", "tarfile", "gzip", "bz2", "lzma"}
+CALLS = {
+    "torch.load",
+    "np.load",
+    "numpy.load",
+    "pd.read_pickle",
+    "yaml.load",
+    "shutil.unpack_archive",
+    "zlib.decompress",
+    "eval",
+    "exec",
+}
 
 
 def test_no_module_reads_pickles_or_archives_or_runs_text():
@@ -437,7 +447,7 @@ def hostile_run(tmp_path):
             span="trial", where="both", sample=i, max_new_tokens=60, temperature=1.0,
         )  # fmt: skip
         trials.append(Trial(key=spec.key, spec=spec, prompt="p", reply=HOSTILE, finish="stop", audits=()))
-    plan = Plan(name="p[red]x[/nothing]", question=HOSTILE, layers=(1,), strengths=(2.0,), concepts=(concept,))
+    plan = Plan(name="p[red]x[nothing]", question=HOSTILE, layers=(1,), strengths=(2.0,), concepts=(concept,))
     prompt = Prompt(id="p", text=HOSTILE, format="chat", offsets=((0, 5), (5, 7)))
     return handmade.write_run(tmp_path / "run", trials, plan, {concept: (concept,)}, prompts=[prompt])
 
