@@ -63,7 +63,7 @@ def visible(text: str) -> str:
     return text.translate(_SIGNS)
 
 
-def as_json(value: Any, indent: int | None = 2) -> str:  # noqa: ANN401 - any JSON value
+def json_text(value: Any, indent: int | None = 2) -> str:  # noqa: ANN401 - any JSON value
     """Write JSON that reads as what it is on a terminal, too: invisible characters are spelled by their numbers."""
     return json.dumps(value, indent=indent, ensure_ascii=False).translate(_ESCAPES)
 

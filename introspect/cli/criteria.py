@@ -43,7 +43,7 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
             "remarks": remarks,
         }
-        sys.stdout.write(as_json(content) + "\n")
+        sys.stdout.write(json_text(content) + "\n")
         return
     console = Console(highlight=False)
     console.print(_criteria_table(analysis))
@@ -136,7 +136,7 @@ def validate(  # noqa: PLR0913 - one option each
     chosen = _chosen(organisms or [], form, training_seed)
     found = run_validation(range(seed, seed + n), chosen, out, workers)
     if as_json:
-        sys.stdout.write(as_json(found.to_json(), indent=1) + "\n")
+        sys.stdout.write(json_text(found.to_json(), indent=1) + "\n")
     else:
         _print(found)
     if found.wrong:

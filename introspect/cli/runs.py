@@ -136,7 +136,7 @@ def analyze(
         return
     analysis = analyze_run(folder, grader, calibration)
     if as_json:
-        sys.stdout.write(as_json(analysis.to_json()) + "\n")
+        sys.stdout.write(json_text(analysis.to_json()) + "\n")
     else:
         analysis.show(cells)
 
@@ -165,7 +165,7 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
             "runs": {name: analysis.to_json() for name, analysis in battery.analyses.items()},
             "findings": [{"name": each.name, "sentence": each.sentence} for each in battery.findings()],
         }
-        sys.stdout.write(as_json(content) + "\n")
+        sys.stdout.write(json_text(content) + "\n")
         return
     console = Console(highlight=False)
     for name, analysis in battery.analyses.items():

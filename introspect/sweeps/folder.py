@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +25,7 @@ from introspect.sweeps.recovery import (
     check_inside,
     complete_lines,
     damage,
+    each_once,
     parsed,
     read_whole,
     remove_drafts,
@@ -180,10 +181,10 @@ class RunFolder:
         """
         try:
             repair(self.path / PROMPTS, self.path, Prompt)
-            repair(self.path / TRIALS, self.path, Trial)
+            trials = repair(self.path / TRIALS, self.path, Trial)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        return read_trials(self.path)
+        return each_once(enumerate(trials, start=1), self.path / TRIALS)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -219,20 +220,19 @@ def read_trials(path: Path) -> list[Trial]:
     Raises:
         RunFolderError: A line is damaged, or two trials of one key differ.
     """
-    trials: dict[str, Trial] = {}
+    return each_once(_numbered(path), path / TRIALS)
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Trial]]:
     for number, line in complete_lines(path / TRIALS, path):
         try:
-            trial = parsed(line, Trial)
+            yield number, parsed(line, Trial)
         except ValueError as error:
             message = (
                 f"line {number} of {path / TRIALS} is damaged ({error}); the run's own command sets such lines aside "
                 "and runs their trials again"
             )
             raise RunFolderError(message) from error
-        if trials.setdefault(trial.key, trial) != trial:
-            message = f"line {number} of {path / TRIALS} contradicts an earlier line of the same trial {trial.key}"
-            raise RunFolderError(message)
-    return list(trials.values())
 
 
 def read_prompts(path: Path) -> dict[str, Prompt]:

@@ -7,7 +7,7 @@ replaced in one step by its sound lines, whose trials need not run again.
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from introspect.checksums import ChecksumError, unsealed
 from introspect.errors import RunFolderError
-from introspect.records import Record
+from introspect.records import Record, Trial
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +75,31 @@ def sound_records(file: Path, folder: Path, kind: type[AnyRecord]) -> Iterator[A
             yield parsed(line, kind)
 
 
-def repair(file: Path, folder: Path, kind: type[Record]) -> None:
-    """Cut off a line that was never finished, and set damaged lines aside; who is told are the logs.
+def each_once(numbered: Iterable[tuple[int, Trial]], file: Path) -> list[Trial]:
+    """Return trials without repetitions.
+
+    Raises:
+        RunFolderError: Two trials of one key differ.
+    """
+    trials: dict[str, Trial] = {}
+    for number, trial in numbered:
+        if trials.setdefault(trial.key, trial) != trial:
+            message = f"line {number} of {file} contradicts an earlier line of the same trial {trial.key}"
+            raise RunFolderError(message)
+    return list(trials.values())
+
+
+def repair(file: Path, folder: Path, kind: type[AnyRecord]) -> list[AnyRecord]:
+    """Cut off a line that was never finished, and set damaged lines aside, of which the logs tell; return the rest.
 
     Whoever calls it holds the folder's lock.
     """
     sound: list[bytes] = []
+    records: list[AnyRecord] = []
     damaged: list[tuple[int, bytes]] = []
     for number, line in complete_lines(file, folder):
         try:
-            parsed(line, kind)
+            records.append(parsed(line, kind))
             sound.append(line)
         except ValueError:
             damaged.append((number, line))
@@ -92,6 +107,7 @@ def repair(file: Path, folder: Path, kind: type[Record]) -> None:
         _set_aside(file, sound, damaged)
     elif file.exists() and file.stat().st_size > (whole := sum(len(line) + 1 for line in sound)):
         os.truncate(file, whole)
+    return records
 
 
 def _set_aside(file: Path, sound: list[bytes], damaged: list[tuple[int, bytes]]) -> None:
@@ -161,9 +177,9 @@ def read_whole(path: Path, name: str, kind: type[AnyRecord], remedy: str) -> Any
 
 
 def version_of(file: Path) -> int | None:
-    """Return the version of the format that a file says it has, however damaged the rest of it is."""
+    """Return the version of the format that a file says it has, however strange the rest is; none of a damaged one."""
     try:
-        content: Any = json.loads(file.read_text("utf-8"))
+        content: Any = json.loads(unsealed(file.read_bytes()))
         return int(content["schema_version"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -271,7 +271,8 @@ def test_a_vector_file_whose_concepts_are_paths_is_exported_into_its_folder(comm
 
     loaded = load_vectors(run_folder / "vectors.safetensors")
     rows = next(iter(loaded.directions.values()))
-    VectorSet({"../../up": rows, "a\\b": rows, "c\x00d": rows}, loaded.provenance).save(tmp_path / "v.safetensors")
+    names = ("../../up", "a\\b", "c\x00d")
+    VectorSet({name: rows.clone() for name in names}, loaded.provenance).save(tmp_path / "v.safetensors")
     out = tmp_path / "deep" / "out"
     assert command("vectors", "export", tmp_path / "v.safetensors", "--out", out).code == 0
     assert sorted(file.name for file in out.iterdir()) == ["..-..-up.gguf", "a-b.gguf", "c-d.gguf"]
@@ -533,9 +534,9 @@ def test_the_bar_of_a_terminal_interprets_nothing_either(capsys, monkeypatch):
 
 
 def test_json_on_a_terminal_hides_nothing_and_reads_back_equal():
-    from introspect.terminal import as_json
+    from introspect.terminal import json_text
 
     value = {HOSTILE: [HOSTILE, "ordinary é 😀 text", 1.5, None]}
-    assert not ACTING.search(as_json(value))
-    assert json.loads(as_json(value)) == value
-    assert "ordinary é 😀 text" in as_json(value)
+    assert not ACTING.search(json_text(value))
+    assert json.loads(json_text(value)) == value
+    assert "ordinary é 😀 text" in json_text(value)
