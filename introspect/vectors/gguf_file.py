@@ -132,8 +132,9 @@ def _read(cursor: _Cursor) -> GgufFile:
             message = f"the tensor {name!r} is {TYPES.get(kind, f'of type {kind}')}; only float32 is read"
             raise DamageError(message)
     start = _aligned(cursor.at, fields.get(ALIGNMENT, 32))
+    tensors = {name: _tensor(cursor.data, start + at, shape) for name, shape, _, at in infos}
     _check_apart([(name, start + at, 4 * math.prod(shape)) for name, shape, _, at in infos], len(cursor.data))
-    return GgufFile(fields, {name: _tensor(cursor.data, start + at, shape) for name, shape, _, at in infos})
+    return GgufFile(fields, tensors)
 
 
 def _header(cursor: _Cursor) -> tuple[dict[str, Value], list[_Info]]:

@@ -45,10 +45,10 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def reads(finished_run, gguf_file, tmp_path_factory):
+def reads(finished_run, tmp_path_factory):
     """Every reader, each with a folder of its own."""
     home = tmp_path_factory.mktemp("fuzz")
-    found = {**_of_runs(finished_run, home), **_of_texts(home), **_of_numbers(finished_run, gguf_file, home)}
+    found = {**_of_runs(finished_run, home), **_of_texts(home), **_of_numbers(finished_run, home)}
     found |= {**_of_grading(home), **_of_caches(home)}
     assert list(found) == [name for name in NAMES if name in found]
     assert set(found) == set(NAMES)
@@ -142,7 +142,7 @@ def _of_texts(home):
     }
 
 
-def _of_numbers(finished_run, gguf_file, home):
+def _of_numbers(finished_run, home):
     from introspect.subjects.gguf import check_header, check_layout
     from introspect.subjects.weights import INDEX, checked_weights
     from introspect.vectors.control_vector import read_control_vector, write_control_vector
@@ -171,7 +171,7 @@ def _of_numbers(finished_run, gguf_file, home):
     return {
         "vectors": Read(home / "vectors.safetensors", [vectors], load_vectors),
         "control vector": Read(home / "control.gguf", [(home / "bread.gguf").read_bytes()], read_control_vector),
-        "gguf layout": Read(home / "model.gguf", [gguf_file.read_bytes()[:30_000]], layout),
+        "gguf layout": Read(home / "model.gguf", [(home / "bread.gguf").read_bytes()], layout),
         "weights": Read(model / "model.safetensors", [vectors], lambda file: checked_weights(file.parent)),
         "index": Read(indexed / INDEX, [index], lambda file: checked_weights(file.parent)),
     }
@@ -179,16 +179,15 @@ def _of_numbers(finished_run, gguf_file, home):
 
 def _of_grading(home):
     from introspect.analysis.calibration import calibrate, read_calibration, write_calibration
-    from introspect.graders.labels import load_labels
+    from introspect.graders.labels import load_labels, read_replies
     from introspect.graders.rules import RuleGrader
 
     labels = load_labels("hard_cases")
     claims = {each.id: RuleGrader().grade(each.reply) for each in labels.replies}
     write_calibration(home / "made.json", calibrate(labels, claims, "all", RuleGrader.name))
     some = b"\n".join(labels.path.read_bytes().splitlines()[:3]) + b"\n"
-    shutil.copy(labels.path.with_suffix(".json"), home / "labels.json")
     return {
-        "labels": Read(home / "labels.jsonl", [some], load_labels),
+        "labels": Read(home / "labels.jsonl", [some], read_replies),
         "calibration": Read(home / "calibration.json", [(home / "made.json").read_bytes()], read_calibration),
     }
 
@@ -235,6 +234,7 @@ def _of_caches(home):
     }
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reader_gives_a_value_or_one_of_our_errors(reads, name, monkeypatch):
     from introspect.errors import IntrospectError

@@ -118,6 +118,7 @@ def kill_until_whole(plan, folder, subject, n_moments, seed):
         broken = folder / f"broken-{found.runs}"
         code = 1
         while code:
+            before = set.union(*untidy(broken))
             kind = draw.choice(WAYS) if sum(moments.values()) < n_moments else None
             if kind is None:
                 code = ended(begin(plan, broken, subject))
@@ -131,24 +132,30 @@ def kill_until_whole(plan, folder, subject, n_moments, seed):
                 break
             if code:
                 moments[signal.Signals(abs(code) % 128).name] += 1
-                _look(found, broken, stopped=code > 0)
+                _look(found, broken, before, stopped=code > 0)
         found.wrong += [f"run {found.runs}: {each}" for each in differences(broken, whole)]
         found.runs += 1
     found.moments = dict(moments)
     return found
 
 
-def _look(found, broken, stopped):
-    """Note what the killed process left behind; one that was asked to stop leaves nothing half-done."""
-    before = found.torn_lines + found.drafts_left
+def _look(found, broken, before, stopped):
+    """Note what the killed process left behind; one that was asked to stop leaves nothing half-done that was not."""
     found.trials_at_kill.append(len(lines(broken, "trials.jsonl")))
+    torn, drafts = untidy(broken)
+    found.torn_lines, found.drafts_left = found.torn_lines + len(torn), found.drafts_left + len(drafts)
+    if stopped and (torn | drafts) - before:
+        found.wrong.append(f"a run that was asked to stop left {(torn | drafts) - before} half-written")
+
+
+def untidy(folder):
+    """The files whose last line was never finished, and the drafts."""
+    torn = set()
     for name in ("trials.jsonl", "prompts.jsonl"):
-        data = (broken / name).read_bytes() if (broken / name).exists() else b""
-        found.torn_lines += bool(data) and not data.endswith(b"\n")
-    if broken.exists():
-        found.drafts_left += sum(file.name[0] == "." and file.name != ".lock" for file in broken.iterdir())
-    if stopped and found.torn_lines + found.drafts_left > before:
-        found.wrong.append("a run that was asked to stop left something half-written")
+        data = (folder / name).read_bytes() if (folder / name).exists() else b""
+        torn |= {name} if data and not data.endswith(b"\n") else set()
+    names = {file.name for file in folder.iterdir()} if folder.exists() else set()
+    return torn, {name for name in names if name.startswith(".") and name != ".lock"}
 
 
 def main():
