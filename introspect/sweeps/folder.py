@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from introspect.checksums import sealed, unsealed
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
+from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial, TrialSpec
 from introspect.sweeps.differences import differences
 from introspect.sweeps.recovery import (
     DAMAGED,
@@ -91,16 +91,16 @@ class RunFolder:
         finally:
             self._lock.release()
 
-    def adopt(self, manifest: Manifest, keys: Collection[str] = ()) -> None:
+    def adopt(self, manifest: Manifest, specs: Sequence[TrialSpec] = ()) -> None:
         """Begin the run, or check that the folder holds the same one and note how many trials are asked for now.
 
         A manifest that is missing or damaged is written anew where the trials themselves show that they are this
-        run's: ``keys`` are those of all trials of the plan, and a key hashes everything that decides a trial.
+        run's: ``specs`` are all of the plan, and a trial's key hashes everything that decides it.
 
         Raises:
             RunFolderError: The folder holds another run; the sentence shows the difference.
         """
-        if keys and self._without_manifest(keys):
+        if specs and self._without_manifest(specs):
             self.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
             return
         if (self.path / MANIFEST).is_file():
@@ -119,7 +119,7 @@ class RunFolder:
             raise RunFolderError(message)
         self.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
 
-    def _without_manifest(self, keys: Collection[str]) -> bool:
+    def _without_manifest(self, specs: Sequence[TrialSpec]) -> bool:
         """Whether there are trials, all of this plan, and no manifest that can be read; a damaged one is set aside."""
         file = self.path / MANIFEST
         try:
@@ -127,7 +127,7 @@ class RunFolder:
         except RunFolderError:
             known = version_of(file) in {None, SCHEMA_VERSION}
             trials = list(sound_records(self.path / TRIALS, self.path, Trial)) if known else []
-            if not trials or not {trial.key for trial in trials} <= set(keys):
+            if not trials or not {trial.key for trial in trials} <= {spec.key for spec in specs}:
                 return False
             if file.exists():
                 file.replace(file.with_name(MANIFEST + DAMAGED))

@@ -49,7 +49,7 @@ def sweep(
 def run_prepared(prepared: Prepared, out: Path) -> None:
     """Run what was prepared into a folder, or go on with it."""
     with RunFolder(out) as folder:
-        folder.adopt(prepared.manifest(), {spec.key for spec in prepared.everything})
+        folder.adopt(prepared.manifest(), prepared.everything)
         there = folder.recover()
         done, kept = {trial.key for trial in there}, set(read_prompts(out))
         lost = [trial for trial in there if trial.prompt not in kept]

@@ -55,9 +55,8 @@ def test_going_on_gives_every_trial_once_whatever_was_left(left, harm, n_torn, m
         if manifest_lost:
             (path / "manifest.json").unlink()
         with RunFolder(path) as folder:
-            keys = {each.key for each in TRIALS_OF_PLAN}
             if sound or not manifest_lost:
-                folder.adopt(MANIFEST, keys)
+                folder.adopt(MANIFEST, [each.spec for each in TRIALS_OF_PLAN])
             there = folder.recover()
             assert {each.key for each in there} == sound
             done = {each.key for each in there}
