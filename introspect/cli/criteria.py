@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from introspect.terminal import Console
+from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
     from introspect.analysis.grid import Grid

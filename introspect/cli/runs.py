@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.criteria import print_forecasts, print_study
-from introspect.terminal import Console
+from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
