@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -225,15 +226,21 @@ def _wrong_entry(name: str, error: ValidationError) -> str:
 
 def _parse_csv(text: str, name: str) -> ConceptSet:
     try:
-        return _from_rows(list(csv.DictReader(io.StringIO(text, newline=""), strict=True)), name)
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         message = f"the concept file {name} is not CSV: {error}"
         raise StimulusError(message) from error
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            message = f"row {number} of the concept file {name} has more cells than its header; quote cells with commas"
+            raise StimulusError(message)
+    try:
+        return _from_rows(rows, name)
     except ValidationError as error:
         raise StimulusError(_wrong_entry(name, error)) from error
 
 
-def _from_rows(rows: Sequence[dict[str, str]], name: str) -> ConceptSet:
+def _from_rows(rows: Sequence[dict[str, Any]], name: str) -> ConceptSet:
     columns = set(rows[0]) if rows else set()
     if "word" in columns:
         concepts = [Concept(word=row["word"], aliases=_aliases(row.get("aliases"))) for row in rows if row["word"]]
@@ -252,7 +259,7 @@ def _aliases(cell: str | None) -> tuple[str, ...]:
     return tuple(alias.strip() for alias in (cell or "").split("|") if alias.strip())
 
 
-def _grouped(rows: Iterable[dict[str, str]]) -> Iterable[Concept]:
+def _grouped(rows: Iterable[dict[str, Any]]) -> Iterable[Concept]:
     pairs: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
         pairs.setdefault(row["concept"], []).append((row["positive"], row["negative"]))

@@ -15,6 +15,8 @@ LARGEST_HEADER = 100_000_000
 """Bytes of a safetensors header, as the format's own library allows."""
 INDEX = "model.safetensors.index.json"
 LARGEST_INDEX = 1 << 28
+LONGEST_NAME = 255
+"""Bytes that file systems take for a name."""
 
 
 def checked_weights(folder: Path) -> list[Path]:
@@ -49,8 +51,9 @@ def _of_index(index: Path) -> list[Path]:
         message = f"the index {index} is damaged: {error}"
         raise SubjectError(message) from error
     for name in sorted(names):
-        if name in {"", ".", ".."} or set(name) & set("/\\\0"):
-            message = f"the index {index} names {name!r}; the files of a model stand beside their index"
+        plain = name not in {"", ".", ".."} and name.isprintable() and not set(name) & set("/\\")
+        if not plain or len(name.encode()) > LONGEST_NAME:
+            message = f"the index {index} names {name[:80]!r}; the files of a model stand beside their index"
             raise SubjectError(message)
     return sorted(index.parent / name for name in names)
 

@@ -110,7 +110,12 @@ class _Cursor:
         return int(self.number(code))
 
     def text(self) -> str:
-        return self.take(self.count()).decode()
+        raw = self.take(self.count())
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            message = f"a name before byte {self.at} is not UTF-8"
+            raise DamageError(message) from error
 
     def new_name(self) -> str:
         name = self.text()
