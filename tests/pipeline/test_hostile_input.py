@@ -112,6 +112,7 @@ FILES = {
     "an array without end": gguf(nested(0), 1),
     "texts without end": gguf(text("x") + struct.pack("<IIQ", ARRAY, STRING, 2**60), 1),
     "arrays in arrays in arrays": gguf(nested(2000), 1),
+    "a name that is no text": gguf(struct.pack("<Q", 2) + b"\xe7e" + struct.pack("<IB", 7, 1), 1),
     "a field of no type": gguf(text("x") + struct.pack("<II", 99, 0), 1),
     "an alignment of three": gguf(text("general.alignment") + struct.pack("<II", U32, 3), 1),
     "a billion dimensions": gguf(tensors=text("a") + struct.pack("<I", 2**30), n_tensors=1),
@@ -202,7 +203,9 @@ def test_a_header_of_two_gigabytes_is_refused_and_not_read(tmp_path):
     assert time.process_time() - begun < 1
 
 
-@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors", "..", "a\x00b"])
+@pytest.mark.parametrize(
+    "name", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors", "..", "a\x00b", "9" * 5000]
+)
 def test_an_index_that_names_files_elsewhere_is_refused(tmp_path, name):
     from introspect.errors import SubjectError
     from introspect.subjects.weights import checked_weights
