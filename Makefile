@@ -9,9 +9,12 @@ STAMP := .venv/.installed
 RUN := runs/demo
 STUDY := experiments/15_criteria/demo.toml
 COMPAT := build/compat
+TOOLS := build/tools
+export TORTURE_MOMENTS ?= 30
+export TORTURE_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format slow compat clean
+.PHONY: help setup demo test check format slow torture audit dist compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -53,6 +56,23 @@ format: $(STAMP)  ## put everything into form
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
 	$(BIN)/introspect validate
+
+torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOMENTS=30 TORTURE_SECONDS=600
+	$(BIN)/python -m pytest -m torture -s --durations=10 tests
+
+audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned dependencies; fails where one could not be looked up
+	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --desc off
+
+dist: $(TOOLS)/.installed $(STAMP)  ## wheel and sdist, each tried in a clean environment, and what is in it (SBOM)
+	rm -rf dist
+	$(TOOLS)/bin/python -m build --installer pip --outdir dist
+	$(BIN)/python tests/packaging/check.py dist build/clean $(TORCH_INDEX)
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --of JSON -o dist/introspect.cdx.json build/clean/bin/python
+
+$(TOOLS)/.installed: tests/packaging/requirements.txt
+	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv --without-pip $(TOOLS)
+	$(BIN)/python -m pip --python $(TOOLS)/bin/python install --quiet --progress-bar off -r $<
+	@touch $@
 
 compat: $(COMPAT)/.installed  ## in an environment of their own: repeng and steering_vectors read what we write, and we them
 	PYTHONPATH=. $(COMPAT)/bin/python tests/compat/check.py

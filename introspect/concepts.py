@@ -9,12 +9,14 @@ RELEASE/ID, and what stands behind ``=`` counts as naming it. Without that it ha
 """
 
 import csv
+import io
 import random
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -206,19 +208,39 @@ def parse_feature(text: str) -> Concept:
 
 def _parse_toml(text: str, name: str) -> ConceptSet:
     try:
-        return ConceptSet.model_validate({"title": name, **tomllib.loads(text)})
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         message = f"the concept file {name} is not TOML: {error}"
         raise StimulusError(message) from error
+    try:
+        return ConceptSet.model_validate({"title": name, **content})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        message = f"the concept file {name} has a wrong entry at {where}: {first['msg']}"
-        raise StimulusError(message) from error
+        raise StimulusError(_wrong_entry(name, error)) from error
+
+
+def _wrong_entry(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "file"
+    return f"the concept file {name} has a wrong entry at {where}: {first['msg']}"
 
 
 def _parse_csv(text: str, name: str) -> ConceptSet:
-    rows = list(csv.DictReader(text.splitlines(), strict=True))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        message = f"the concept file {name} is not CSV: {error}"
+        raise StimulusError(message) from error
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            message = f"row {number} of the concept file {name} has more cells than its header; quote cells with commas"
+            raise StimulusError(message)
+    try:
+        return _from_rows(rows, name)
+    except ValidationError as error:
+        raise StimulusError(_wrong_entry(name, error)) from error
+
+
+def _from_rows(rows: Sequence[dict[str, Any]], name: str) -> ConceptSet:
     columns = set(rows[0]) if rows else set()
     if "word" in columns:
         concepts = [Concept(word=row["word"], aliases=_aliases(row.get("aliases"))) for row in rows if row["word"]]
@@ -237,7 +259,7 @@ def _aliases(cell: str | None) -> tuple[str, ...]:
     return tuple(alias.strip() for alias in (cell or "").split("|") if alias.strip())
 
 
-def _grouped(rows: Iterable[dict[str, str]]) -> Iterable[Concept]:
+def _grouped(rows: Iterable[dict[str, Any]]) -> Iterable[Concept]:
     pairs: dict[str, list[tuple[str, str]]] = {}
     for row in rows:
         pairs.setdefault(row["concept"], []).append((row["positive"], row["negative"]))

@@ -114,5 +114,9 @@ class JudgeError(IntrospectError):
     """A judge that cannot be reached, refuses to work, or whose claims or calibration do not fit."""
 
 
+class LogError(IntrospectError):
+    """A log that cannot be written."""
+
+
 class LabelError(IntrospectError, ValueError):
     """A file of labelled replies that cannot be used."""

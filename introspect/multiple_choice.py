@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from introspect.errors import StimulusError
 from introspect.stimuli import MultipleChoice
 
@@ -17,6 +19,7 @@ OPTIONS = ("options", "choices", "endings", "answers")
 NUMBERED = ("solution", "sol", "option", "choice", "ending")
 ANSWER = ("answer", "label", "answer_idx", "answerKey", "gold", "correct")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".7z", ".rar", ".eval"})
 MOST = 500
 """Questions that are read; a run takes ``n_items`` of them."""
 
@@ -33,6 +36,7 @@ def load_multiple_choice(name: str) -> tuple[MultipleChoice, ...]:
     from datasets import load_dataset
 
     source, config, split = _parts(name)
+    _check_plain(Path(name))
     try:
         rows = load_dataset(source, config or None, split=split)
     except Exception as error:  # the library raises whatever its readers raise
@@ -40,6 +44,15 @@ def load_multiple_choice(name: str) -> tuple[MultipleChoice, ...]:
         message = f"the questions {name!r} cannot be loaded: {first}"
         raise StimulusError(message) from error
     return tuple(_read(dict(row), name) for row in rows.select(range(min(len(rows), MOST))))  # pyright: ignore
+
+
+def _check_plain(source: Path) -> None:
+    """Refuse a local source with packed files: a small one may unpack to more than any disk."""
+    files = source.rglob("*") if source.is_dir() else [source]
+    packed = sorted(file.name for file in files if file.suffix.lower() in PACKED and file.is_file())
+    if packed:
+        message = f"{source} has packed files ({', '.join(packed[:3])}), which are not unpacked here; unpack them first"
+        raise StimulusError(message)
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -60,7 +73,11 @@ def _read(row: Mapping[str, Any], name: str) -> MultipleChoice:
             f"options ({', '.join(OPTIONS)}, or {NUMBERED[0]}0, {NUMBERED[0]}1, …) and an answer ({', '.join(ANSWER)})"
         )
         raise StimulusError(message)
-    return MultipleChoice(question=question, options=options, answer=_index(raw, options, name))
+    try:
+        return MultipleChoice(question=question, options=options, answer=_index(raw, options, name))
+    except ValidationError as error:
+        message = f"a question of {name!r} cannot be asked: {error.errors()[0]['msg']} ({question[:80]!r})"
+        raise StimulusError(message) from error
 
 
 def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -71,7 +88,7 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return tuple(str(each) for each in value)
     for stem in NUMBERED:
-        found = [key for key in row if key.startswith(stem) and key.removeprefix(stem).strip("_").isdigit()]
+        found = [key for key in row if key.startswith(stem) and key.removeprefix(stem).strip("_").isdecimal()]
         if len(found) > 1:
             return tuple(str(row[key]) for key in sorted(found, key=lambda key: int(key.removeprefix(stem).strip("_"))))
     return ()
@@ -80,7 +97,7 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _index(raw: object, options: Sequence[str], name: str) -> int:
     """Return which option is right: a number from 0, a letter, or the option itself."""
     text = str(raw).strip()
-    if text.isdigit():
+    if text.isdecimal():
         return int(text)
     if text in options:
         return list(options).index(text)

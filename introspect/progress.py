@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from introspect.terminal import Console
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -26,8 +27,11 @@ def silent(done: int = 1, note: str = "") -> None:
 
 @contextmanager
 def track(label: str, total: int, already: int = 0) -> Iterator[Advance]:
-    """Show progress of ``total`` units on standard error, ``already`` of them done before."""
+    """Show progress of ``total`` units on standard error, ``already`` of them done before; nothing when hushed."""
     console = Console(stderr=True)
+    if console.quiet:
+        yield silent
+        return
     if console.is_terminal:
         with _bar(console) as progress:
             task = progress.add_task(label, total=total, completed=already, note="")
@@ -42,13 +46,13 @@ def track(label: str, total: int, already: int = 0) -> Iterator[Advance]:
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=console,
     )
 

@@ -8,9 +8,9 @@ change a result. Nothing here imports torch.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 3
 
@@ -41,6 +41,25 @@ def digest(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.blake2b(canonical_json(value).encode(), digest_size=16).hexdigest()
 
 
+LONGEST_NAME = 200
+"""Bytes of a name that becomes that of a folder, with room for what is put behind it."""
+
+
+def _plain(name: str) -> str:
+    """Refuse a name that would be a path, or that no folder can have."""
+    if name in {"", ".", ".."} or not name.isprintable() or set(name) & set("/\\"):
+        message = f"{name!r} cannot be the name of a folder; leave out slashes and control characters"
+        raise ValueError(message)
+    if len(name.encode("utf-8", "replace")) > LONGEST_NAME:
+        message = f"a name of {len(name)} characters is too long for a folder; {LONGEST_NAME} bytes are the most"
+        raise ValueError(message)
+    return name
+
+
+FolderName = Annotated[str, AfterValidator(_plain)]
+"""A name under which something is put into a folder, and that cannot lead out of it."""
+
+
 class Record(BaseModel):
     """Base of everything that crosses a file boundary."""
 
@@ -63,7 +82,7 @@ class Plan(Record):
     rows run at a time; none lets the engine find out. ``backend`` is the library that carries the subject.
     """
 
-    name: str
+    name: FolderName
     question: str = ""
     protocol: str = "injected_thought"
     subject: str = "smollm2"
@@ -166,8 +185,8 @@ class Rules(Record):
     side of the split.
     """
 
-    choose: str = "choose"
-    explore: tuple[str, ...] = ()
+    choose: FolderName = "choose"
+    explore: tuple[FolderName, ...] = ()
     choose_by: Literal["success", "named", "noticed"] = "success"
     rate: float = Field(default=0.10, gt=0, lt=1)
     logodds: float = Field(default=0.5, gt=0)
@@ -200,7 +219,7 @@ class Study(Record):
     salt: str
     sides: dict[str, Side]
     groups: tuple[tuple[str, ...], ...] = ()
-    experiments: tuple[str, ...]
+    experiments: tuple[FolderName, ...]
     candidates: tuple[Candidate, ...] = ()
     layer: int | None = None
     strength: float | None = None

@@ -268,7 +268,9 @@ def parse_stimuli(path: Path) -> Stimuli:
     try:
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return _validated({"title": str(path), **content}, str(path))
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, StimulusError):
+            raise
         message = f"the stimulus file {path} is not {path.suffix.removeprefix('.').upper() or 'TOML'}: {error}"
         raise StimulusError(message) from error
 

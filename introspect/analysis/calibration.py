@@ -158,7 +158,7 @@ def read_calibration(path: Path | Traversable) -> Calibration:
     try:
         content = json.loads(path.read_bytes())
         version = content.get("format") if isinstance(content, dict) else None
-        if version not in {None, FORMAT}:
+        if version is not None and version != FORMAT:
             message = f"{path} is a calibration in format {version}, and this is format {FORMAT}; calibrate again"
             raise LabelError(message)
         return Calibration.model_validate(content)
@@ -168,7 +168,7 @@ def read_calibration(path: Path | Traversable) -> Calibration:
     except ValidationError as error:
         message = f"{path} is no calibration: {error.errors()[0]['msg']}"
         raise LabelError(message) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, LabelError):
             raise
         message = f"{path} is no calibration: {error}"

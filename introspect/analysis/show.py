@@ -5,7 +5,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from introspect.analysis.metrics import METRICS, Metric
 from introspect.analysis.runs import Run
 from introspect.analysis.verdict import Verdict
 from introspect.split import other_salt
+from introspect.terminal import Console
 
 ROOM = {"share": 14, "mean": 22}
 """Columns of the terminal that a measure takes; measures are shown as long as they fit into eighty."""

@@ -1,12 +1,12 @@
 """The ``introspect`` command: its verbs, and what happens when one fails.
 
-Exit codes: 0 done; 2 bad input, with one sentence on standard error and nothing lost; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 2 bad input, with one sentence on standard error and nothing lost; 130 stopped by Ctrl-C, 143 by
+SIGTERM.
 """
 
 import sys
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from introspect.cli.bench import bench
@@ -15,6 +15,7 @@ from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.lens import lens
+from introspect.cli.long import long
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
@@ -22,8 +23,9 @@ from introspect.cli.runs import analyze, compare, figures, report, run
 from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
-
-STOPPED = 130
+from introspect.redaction import redacted
+from introspect.stopping import INTERRUPTED, TERMINATED, terminable
+from introspect.terminal import Console
 
 app = typer.Typer(
     name="introspect",
@@ -35,9 +37,9 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, lens, run, grade, analyze, compare, figures, report, export):
+for _verb in (ask, lens, long(run), long(grade), analyze, compare, figures, report, export):
     app.command(no_args_is_help=True)(_verb)
-for _verb in (calibrate, validate, bench, models):
+for _verb in (long(calibrate), long(validate), long(bench), models):
     app.command()(_verb)
 vectors.command("export", no_args_is_help=True)(export_vectors)
 vectors.command("import", no_args_is_help=True)(import_vectors)
@@ -50,9 +52,10 @@ app.add_typer(sae)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     try:
-        app(args=arguments)
+        with terminable():
+            app(args=arguments)
     except SystemExit as ended:  # how typer ends, Ctrl-C and wrong options included
-        if ended.code == STOPPED:
+        if ended.code in {INTERRUPTED, TERMINATED}:
             _say("stopped. What was finished is kept; the same command goes on from there.")
         raise
     except IntrospectError as error:
@@ -63,4 +66,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _say(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("introspect: ", "bold red"), sentence), highlight=False)
+    out = Console(stderr=True, soft_wrap=True, quiet=False)
+    out.print(Text.assemble(("introspect: ", "bold red"), redacted(sentence)))

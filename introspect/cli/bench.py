@@ -4,10 +4,10 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from introspect.cli.playground import SubjectArgument
+from introspect.terminal import Console
 
 if TYPE_CHECKING:
     from introspect.bench.run import BenchReport

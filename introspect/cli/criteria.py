@@ -1,15 +1,15 @@
 """``validate``, and what ``run`` and ``analyze`` do with a study."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
     from introspect.analysis.grid import Grid
@@ -43,7 +43,7 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
             "remarks": remarks,
         }
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(content) + "\n")
         return
     console = Console(highlight=False)
     console.print(_criteria_table(analysis))
@@ -136,7 +136,7 @@ def validate(  # noqa: PLR0913 - one option each
     chosen = _chosen(organisms or [], form, training_seed)
     found = run_validation(range(seed, seed + n), chosen, out, workers)
     if as_json:
-        sys.stdout.write(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(found.to_json(), indent=1) + "\n")
     else:
         _print(found)
     if found.wrong:

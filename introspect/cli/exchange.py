@@ -1,13 +1,17 @@
 """``vectors export`` and ``vectors import``: concept vectors as control vectors, and control vectors as ours."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from introspect.cli.playground import AdapterOption
+from introspect.terminal import Console
+
+NO_FILE = re.compile(r"[/\\\x00-\x1f]")
+"""What a concept's name may have and a file's name may not."""
 
 
 def export_vectors(
@@ -32,7 +36,7 @@ def export_vectors(
     for name in names:
         loaded.vector(name, loaded.provenance.n_layers - 1)  # a name that is not there, before anything is written
     for name in names:
-        write_control_vector(loaded, name, out / f"{name.replace('/', '-')}.gguf", hint)
+        write_control_vector(loaded, name, out / f"{NO_FILE.sub('-', name)}.gguf", hint)
     Console(highlight=False).print(Text(f"{len(names)} control vectors in {out}"))
 
 

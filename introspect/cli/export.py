@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
+
+from introspect.terminal import Console
 
 INSPECT = "inspect"
 ENDING = {INSPECT: "eval"}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from introspect.errors import JudgeError
+from introspect.terminal import Console
 
 if TYPE_CHECKING:
     from introspect.analysis.agreement import Agreement

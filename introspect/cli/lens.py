@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.playground import AdapterOption, DeviceOption, DtypeOption, StimuliOption, SubjectArgument
+from introspect.terminal import Console
 
 if TYPE_CHECKING:
     import polars as pl

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.playground import AdapterOption, DeviceOption, DtypeOption
+from introspect.terminal import Console
 
 TESTED = (
     "Llama, Qwen2, Qwen3, Gemma 2, Gemma 3, Mistral, GPT-2, GPT-NeoX, OLMo 3, Phi-3, gpt-oss: the prefix's keys and "

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from introspect.cli.long import long
+from introspect.terminal import Console
 
 organisms = typer.Typer(
     name="organisms", no_args_is_help=True, help="Subjects whose answer is known: list them, or train one again."
@@ -44,6 +46,7 @@ def list_organisms() -> None:
 
 
 @organisms.command("make")
+@long
 def make_organism(
     name: Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)],
     form: Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")] = "tiny",
@@ -70,6 +73,7 @@ def make_organism(
 
 
 @organisms.command("run")
+@long
 def run_organism(
     name: Annotated[str, typer.Argument(help="Which one, such as introspector; untouched is the base.")],
     out: Annotated[Path, typer.Option(help="Folder of the study.")],

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from introspect.cli.long import long
 from introspect.records import Method, Where
+from introspect.terminal import Console
 
 if TYPE_CHECKING:
     from introspect.concepts import Concept
@@ -75,6 +76,7 @@ def ask(  # noqa: PLR0913 - one option each
 
 
 @vectors.command("extract", no_args_is_help=True)
+@long
 def extract_vectors(  # noqa: PLR0913 - one option each
     subject: SubjectArgument,
     out: Annotated[Path, typer.Option(help="Folder for vectors.safetensors and diagnostics.json.")],
@@ -102,6 +104,7 @@ def extract_vectors(  # noqa: PLR0913 - one option each
     from introspect.subjects.load import load_subject
     from introspect.vectors.diagnose import as_json, diagnose
     from introspect.vectors.extract import extract, n_prompts
+    from introspect.vectors.vector import in_one_step
 
     words, base, texts = load_concepts(concepts), load_concepts(baseline), load_stimuli(stimuli)
     model = load_subject(subject, adapter=adapter, device=device, dtype=dtype)
@@ -111,7 +114,8 @@ def extract_vectors(  # noqa: PLR0913 - one option each
         extraction = extract(model, words, base, texts, method, advance)
     diagnoses = diagnose(extraction, model, layer)
     extraction.vectors.save(out / "vectors.safetensors")
-    (out / "diagnostics.json").write_bytes(as_json(diagnoses))
+    with in_one_step(out / "diagnostics.json") as draft:
+        draft.write_bytes(as_json(diagnoses))
     console = Console(highlight=False)
     console.print(_diagnosis_table(diagnoses))
     console.print(Text(f"{len(diagnoses)} vectors in {out / 'vectors.safetensors'}; all layers in diagnostics.json"))

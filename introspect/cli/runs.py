@@ -1,16 +1,15 @@
 """``run``, ``analyze``, ``figures`` and ``report``: from a plan to a page."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.criteria import print_forecasts, print_study
+from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
@@ -137,7 +136,7 @@ def analyze(
         return
     analysis = analyze_run(folder, grader, calibration)
     if as_json:
-        sys.stdout.write(json.dumps(analysis.to_json(), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(analysis.to_json()) + "\n")
     else:
         analysis.show(cells)
 
@@ -166,7 +165,7 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
             "runs": {name: analysis.to_json() for name, analysis in battery.analyses.items()},
             "findings": [{"name": each.name, "sentence": each.sentence} for each in battery.findings()],
         }
-        sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(content) + "\n")
         return
     console = Console(highlight=False)
     for name, analysis in battery.analyses.items():

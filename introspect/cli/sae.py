@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from introspect.cli.long import long
+from introspect.terminal import Console
 
 SourceOption = Annotated[
     str, typer.Option("--sae", help="A folder, or RELEASE/ID as sae-lens knows it.", show_default=False)
@@ -79,6 +81,7 @@ def read_run(
 
 
 @sae.command("train", no_args_is_help=True)
+@long
 def train(  # noqa: PLR0913 - one option each
     subject: Annotated[str, typer.Argument(help="Whose residual stream.", show_default=False)],
     layer: Annotated[int, typer.Option(help="0-based block whose output is read.")],

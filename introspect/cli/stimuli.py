@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from introspect.terminal import Console
 
 stimuli = typer.Typer(name="stimuli", no_args_is_help=True, help="Wordings and lists: check a file of yours, list one.")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from introspect.errors import JudgeError
 from introspect.judges.model import Answer, Failure, Judge, Settings
+from introspect.redaction import redacted
 
 if TYPE_CHECKING:
     from inspect_ai.model import Model
@@ -54,7 +55,8 @@ class HostedJudge:
     @property
     def identity(self) -> str:
         """The model, its server and the longest answer."""
-        return json.dumps([self.name, self.settings.base_url, self.settings.max_tokens])
+        server = self.settings.base_url and redacted(self.settings.base_url)
+        return json.dumps([self.name, server, self.settings.max_tokens])
 
     async def answers(self, prompts: Sequence[str]) -> AsyncGenerator[tuple[int, Answer | Failure], None]:
         """Answer prompts as they come; what is under way when this is closed is called off."""
@@ -94,7 +96,7 @@ class HostedJudge:
         except Exception as error:  # noqa: BLE001 - every provider has exceptions of its own
             return _understood(self._model, self.name, error)
         if output.error or not output.choices:
-            return Failure(output.error or "the answer is empty", again=True), None
+            return Failure(redacted(output.error or "the answer is empty"), again=True), None
         if output.stop_reason == "content_filter":
             return Failure("the judge's provider withheld the answer", again=False), None
         usage = output.usage
@@ -157,6 +159,6 @@ def _pause(number: int, first: float, asked: float | None) -> float:
 
 
 def _sentence(error: BaseException) -> str:
-    """Return an exception in one line."""
-    text = " ".join(str(getattr(error, "message", None) or error).split())
+    """Return an exception in one line, without keys that the server may have shown back."""
+    text = redacted(" ".join(str(getattr(error, "message", None) or error).split()))
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -163,11 +163,12 @@ def read_replies(path: Path) -> tuple[LabelledReply, ...]:
         LabelError: The file is missing or empty, or a line is damaged or repeats an id.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        text = path.read_text("utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{path} cannot be read as labelled replies: {error}"
         raise LabelError(message) from error
     replies: dict[str, LabelledReply] = {}
+    lines = text.split("\n") if text else []  # not at the other line ends, which a reply may hold as they are
     for number, line in enumerate(lines, start=1):
         try:
             reply = LabelledReply.model_validate_json(line)

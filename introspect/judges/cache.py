@@ -1,7 +1,8 @@
 """What judges have answered, on disk: the same judge, rubric and reply are never paid for twice.
 
 The key hashes the judge's identity, the rubric's version and the whole prompt; the store is one SQLite file, so that a
-killed process loses nothing and several processes may share it. It may be deleted at any time.
+killed process loses nothing and several processes may share it. An answer carries its checksum; one that is damaged is
+asked for again. The file may be deleted at any time.
 """
 
 import json
@@ -9,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from introspect.checksums import sealed, unsealed
 from introspect.errors import JudgeError
 from introspect.graders.rubric import VERSION
 from introspect.judges.model import Answer
@@ -41,17 +43,18 @@ class AnswerCache:
         return digest([identity, VERSION, prompt])
 
     def get(self, key: str) -> Answer | None:
-        """Return an answer, if there is one."""
+        """Return an answer, if there is a sound one."""
         try:
             with closing(self._connect()) as store:
                 row = store.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
             raise self._unusable(error) from error
-        return Answer(*json.loads(row[0])) if row else None
+        return _read(row[0]) if row else None
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer; a killed process does not lose it, a power cut may."""
-        text = json.dumps([answer.text, answer.tokens_in, answer.tokens_out])
+        content = {"answer": [answer.text, answer.tokens_in, answer.tokens_out]}
+        text = sealed(json.dumps(content).encode()).decode()
         try:
             with closing(self._connect()) as store, store:
                 store.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, text))
@@ -65,3 +68,14 @@ class AnswerCache:
 
     def _unusable(self, error: Exception) -> JudgeError:
         return JudgeError(f"the cache of judges' answers {self.path} cannot be used ({error}); delete it or free space")
+
+
+def _read(stored: object) -> Answer | None:
+    """Return what was kept, or none where it is damaged; the first form was the list alone."""
+    try:
+        content = json.loads(unsealed(str(stored).encode()))
+        text, tokens_in, tokens_out = content["answer"] if isinstance(content, dict) else content
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    counts = all(each is None or isinstance(each, int) for each in (tokens_in, tokens_out))
+    return Answer(text, tokens_in, tokens_out) if isinstance(text, str) and counts else None

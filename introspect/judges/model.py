@@ -1,7 +1,7 @@
 """What every judge can do, whatever carries it: answer prompts."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 
@@ -42,7 +42,7 @@ class Settings:
     first_pause: float = 1.0
     max_tokens: int = 256
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @runtime_checkable

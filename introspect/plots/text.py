@@ -1,49 +1,13 @@
-"""Text that a figure or a page may show: nothing invisible, nothing that acts on the reader's screen.
+"""Text that a figure or a page may show: nothing invisible (``introspect/terminal.py``), and no markup.
 
-Replies of a model are hostile text until shown otherwise. Control characters, terminal escapes and characters that
-turn the writing direction are replaced by a visible sign; plotly's small HTML dialect is switched off by escaping.
+Replies of a model are hostile text until shown otherwise; plotly's small HTML dialect is switched off by escaping.
 """
 
 import html
-import unicodedata
 
-_KEPT = frozenset("\n\t\u200c\u200d")
-"""Line breaks, tabs, and the two joiners that emoji and several scripts are spelled with."""
+from introspect.terminal import visible
 
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
-
-class _Signs(dict[int, str]):
-    """A translation table that is filled as characters are met."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = _sign(code)
-        return self[code]
-
-
-def _sign(code: int) -> str:
-    character = chr(code)
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN_CATEGORIES:
-        return character
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟦U+{code:04X}⟧"
-
-
-_SIGNS = _Signs()
-
-
-def visible(text: str) -> str:
-    """Replace every invisible or display-changing character by a sign that names it.
-
-    Args:
-        text: Any text, also with lone surrogates.
-
-    Returns:
-        The same text with, say, ``␛`` for an escape and ``⟦U+202E⟧`` for a direction override; line breaks and tabs
-        stay. The result always encodes as UTF-8.
-    """
-    return text.translate(_SIGNS)
+__all__ = ["counted", "interval", "label", "number", "number_range", "percent", "visible"]
 
 
 def label(text: str) -> str:

@@ -7,6 +7,7 @@ from introspect.protocols.layers import curves
 from introspect.protocols.materials import Materials, option_tokens
 from introspect.protocols.registry import protocol
 from introspect.records import Audit, Scores, Trial, TrialSpec
+from introspect.stopping import requested
 from introspect.subjects.chat import Encoded
 from introspect.subjects.subject import Query, Readout, Reply, Request
 
@@ -46,7 +47,7 @@ def replies(spec: TrialSpec) -> bool:
 
 
 def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | None = None) -> Iterator[Trial]:
-    """Run trials together; yield each as it finishes."""
+    """Run trials together; yield each as it finishes. Once stopping is requested, no new ones begin."""
     spoken = [spec for spec in specs if replies(spec)]
     for index, reply in materials.subject.stream([request(spec, materials) for spec in spoken], width):
         yield answered(spoken[index], reply, materials)
@@ -54,6 +55,8 @@ def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | No
     traces = bool(read) and protocol(read[0].protocol).reading(read[0].task) == "layers"
     step = TRACES_AT_ONCE if traces else max(len(read), 1)
     for start in range(0, len(read), step):
+        if requested():
+            return
         chunk = read[start : start + step]
         found = materials.subject.score([query(spec, materials) for spec in chunk])
         for spec, readout in zip(chunk, found, strict=True):

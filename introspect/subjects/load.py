@@ -1,9 +1,7 @@
 """Loading a subject: the embedded model, a GGUF file, a local folder or a hub id, with or without a PEFT adapter."""
 
 import difflib
-import json
 import re
-import struct
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +16,7 @@ from introspect.subjects.chat import Chat
 from introspect.subjects.fingerprint import fingerprint
 from introspect.subjects.gguf import EMBEDDED, embedded_gguf, is_gguf, unpacked, without_bars
 from introspect.subjects.local import LocalSubject
+from introspect.subjects.weights import check_whole, checked_weights
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 DOWNLOADED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
@@ -103,7 +102,7 @@ def _locate(name: str, revision: str | None, trust_remote_code: bool) -> tuple[P
     if path.is_file() and (path.suffix == ".gguf" or is_gguf(path)):
         return unpacked(path), [path]
     if path.is_dir():
-        return path, _checked_weights(path)
+        return path, checked_weights(path)
     if path.is_file():
         message = f"{path} is no GGUF file and no folder; a subject is smollm2, a hub id, a folder or a .gguf file"
         raise SubjectError(message)
@@ -112,7 +111,7 @@ def _locate(name: str, revision: str | None, trust_remote_code: bool) -> tuple[P
     if not HUB_ID.fullmatch(name) or difflib.get_close_matches(name.lower(), [EMBEDDED], cutoff=0.7):
         raise UnknownNameError("subject", name, [EMBEDDED, "or a hub id, a folder, a .gguf file"])
     folder = _download(name, revision, trust_remote_code)
-    return folder, _checked_weights(folder)
+    return folder, checked_weights(folder)
 
 
 def _missing(path: Path) -> str:
@@ -140,55 +139,12 @@ def _download(name: str, revision: str | None, trust_remote_code: bool) -> Path:
         raise SubjectError(message) from error
 
 
-def _checked_weights(folder: Path) -> list[Path]:
-    """Return a folder's weight files after checking that each is there and whole."""
-    if not (folder / "config.json").is_file():
-        message = f"the folder {folder} is not a model: it has no config.json"
-        raise SubjectError(message)
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            shards = sorted({folder / name for name in json.loads(index.read_text("utf-8"))["weight_map"].values()})
-        except (ValueError, KeyError, AttributeError) as error:
-            message = f"the index {index} is damaged: {error}"
-            raise SubjectError(message) from error
-    else:
-        shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        other = ", ".join(sorted(file.name for file in folder.glob("*.bin"))[:3])
-        hint = f"; pickled weights ({other}) are not read, convert them" if other else "; is the download complete?"
-        message = f"the folder {folder} has no .safetensors weights{hint}"
-        raise SubjectError(message)
-    for shard in shards:
-        _check_whole(shard)
-    return shards
-
-
-def _check_whole(shard: Path) -> None:
-    """Compare a safetensors file's size with what its header promises."""
-    if not shard.is_file():
-        message = f"the weights {shard} are missing; the download is not complete"
-        raise SubjectError(message)
-    size = shard.stat().st_size
-    try:
-        with shard.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length)) if length < size else {}
-        wanted = 8 + length + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        message = f"the weights {shard} are damaged or half-downloaded: their header cannot be read"
-        raise SubjectError(message) from error
-    if wanted != size:
-        message = f"the weights {shard} are half-downloaded: {size} bytes of {wanted}"
-        raise SubjectError(message)
-
-
 def _load(name: str, folder: Path, options: dict[str, Any]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     remote = {"trust_remote_code": options["trust_remote_code"]}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **remote)
         model = AutoModelForCausalLM.from_pretrained(str(folder), use_safetensors=True, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, ImportError) as error:
+    except Exception as error:  # the library raises whatever its readers raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         message = f"{name} cannot be loaded as a causal language model: {first}"
         raise SubjectError(message) from error
@@ -209,11 +165,11 @@ def _with_adapter(model: PreTrainedModel, adapter: str) -> tuple[PreTrainedModel
         if not file.is_file():
             message = f"the adapter {adapter} is not whole: it has no {file.name}"
             raise SubjectError(message)
-    _check_whole(files[1])
+    check_whole(files[1])
     try:
         merged = PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    except (ValueError, KeyError, RuntimeError, TypeError) as error:
-        first = str(error).strip().splitlines()[0][:300]
+    except Exception as error:  # likewise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         message = f"the adapter {adapter} does not fit this model: {first}"
         raise SubjectError(message) from error
     return merged, files

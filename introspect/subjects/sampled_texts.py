@@ -9,10 +9,12 @@ have ended.
 import functools
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from introspect.checksums import sealed, unsealed
 from introspect.concepts import load_concepts
 from introspect.errors import StimulusError
 from introspect.progress import Advance, silent
@@ -107,7 +109,7 @@ def sample_texts(
         while n_new := _round(sampling, kept):
             indices = range(len(kept), len(kept) + n_new)
             for each in _sampled(subject, sampling, [index for index in indices if index not in found]):
-                file.write(each.model_dump_json() + "\n")
+                file.write(sealed(each.model_dump_json().encode()).decode() + "\n")
                 file.flush()
                 found[each.index] = each
                 progress(each.n_tokens)
@@ -119,26 +121,39 @@ def sample_texts(
 
 
 def begun(subject: LocalSubject, path: Path, sampling: Sampling) -> list[Conversation]:
-    """Return the conversations of a file, in any order, without a line that was cut off; begin the file otherwise.
-
-    Raises:
-        StimulusError: The file was begun by another subject or with another sampling.
-    """
+    """Return the conversations of a file that was begun for such texts; begin one otherwise."""
     head: Mapping[str, str | int] = {
         "subject": subject.identity.fingerprint,
         "sampling": digest([sampling.seed, sampling.temperature]),
         "max_new_tokens": sampling.max_new_tokens,
     }
+    return whole_lines(path, head)
+
+
+def whole_lines(path: Path, head: Mapping[str, str | int]) -> list[Conversation]:
+    """Return the conversations of a file, in any order, without a line that was cut off; begin the file otherwise.
+
+    Raises:
+        StimulusError: The file was begun by another subject or with another sampling, or is damaged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     if not lines:
         path.write_text(json.dumps(head) + "\n", "utf-8")
         return []
-    if json.loads(lines[0]) != head:
+    try:
+        first = json.loads(lines[0])
+        found = [Conversation.model_validate_json(unsealed(line)) for line in lines[1:]]
+    except (ValueError, RecursionError) as error:
+        message = f"{path} is damaged ({str(error).splitlines()[0]}); remove it to draw the texts again"
+        raise StimulusError(message) from error
+    if first != head:
         message = f"{path} was begun by another subject or with another sampling; remove it, or use another folder"
         raise StimulusError(message)
-    path.write_bytes(b"\n".join(lines) + b"\n")
-    return [Conversation.model_validate_json(line) for line in lines[1:]]
+    whole = sum(len(line) + 1 for line in lines)
+    if path.stat().st_size > whole:
+        os.truncate(path, whole)
+    return found
 
 
 def conversation(subject: LocalSubject, each: Conversation) -> Encoded:

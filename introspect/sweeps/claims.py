@@ -2,7 +2,8 @@
 
 Trials are never touched, so any grader can be run over them at any time, and several stand side by side. A companion
 ``claims/GRADER.json`` says who graded. Lines are appended as claims come and are on the disk before the next is asked
-for; a line that a killed process left unfinished is cut off at the next start. One process at a time for each grader.
+for; a line that a killed process left unfinished is cut off at the next start, and damaged lines are set aside. One
+process at a time for each grader.
 """
 
 import os
@@ -12,10 +13,12 @@ from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from introspect.checksums import sealed, unsealed
 from introspect.errors import JudgeError, UnknownNameError
 from introspect.records import Claim, Record
+from introspect.sweeps.recovery import check_inside, complete_lines, damage, parsed, repair, replace
 
 CLAIMS = "claims"
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -48,17 +51,17 @@ class ClaimsFile:
     """
 
     def __init__(self, folder: Path, grading: Grading) -> None:
-        self.grading = grading
+        self.grading, self.folder = grading, folder
         self.path = folder / CLAIMS / f"{slug(grading.grader)}.jsonl"
         self._lock = FileLock(self.path.with_suffix(".lock"), timeout=0)
 
     def __enter__(self) -> "ClaimsFile":
         try:
+            check_inside(self.folder, self.path)
             self.path.parent.mkdir(exist_ok=True)
             self._lock.acquire()
-            self.path.with_suffix(".json").write_text(self.grading.model_dump_json(indent=1), "utf-8")
-            if self.path.exists():
-                os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
+            replace(self.path.with_suffix(".json"), sealed(self.grading.model_dump_json(indent=1).encode()))
+            repair(self.path, self.folder, GradedReply)
         except Timeout as error:
             message = f"another process is writing {self.path}; wait for it"
             raise JudgeError(message) from error
@@ -69,33 +72,31 @@ class ClaimsFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
-        self.path.with_suffix(".lock").unlink(missing_ok=True)
+        self._lock.release()  # the file stays: another process may hold it by now, and a third would make a new one
 
     def append(self, key: str, claim: Claim) -> None:
-        """Append a claim and wait until it is on the disk."""
+        """Append a claim, whole or not at all, and wait until it is on the disk."""
+        before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file:
                 file.write(_line(key, claim))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
+            if self.path.exists():
+                os.truncate(self.path, before)
             raise self._unwritable(error) from error
 
     def replace(self, claims: Mapping[str, Claim]) -> None:
         """Write all claims anew, in one step."""
-        draft = self.path.with_suffix(".draft")
         try:
-            draft.write_bytes(b"".join(_line(key, claim) for key, claim in claims.items()))
-            draft.replace(self.path)
+            replace(self.path, b"".join(_line(key, claim) for key, claim in claims.items()))
         except OSError as error:
             raise self._unwritable(error) from error
-        finally:
-            draft.unlink(missing_ok=True)
 
     def read(self) -> dict[str, Claim]:
         """Return the claims that are there."""
-        return _read(self.path)
+        return _read(self.path, self.folder)
 
     def _unwritable(self, error: OSError) -> JudgeError:
         return JudgeError(f"{self.path} cannot be written ({error.strerror or error}); what was there before is kept")
@@ -109,10 +110,11 @@ def graders_in(folder: Path) -> dict[str, Grading]:
     """
     found: dict[str, Grading] = {}
     for file in sorted((folder / CLAIMS).glob("*.json")):
+        check_inside(folder, file)
         try:
-            found[file.stem] = Grading.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
-            message = f"{file} is damaged ({str(error).splitlines()[0]}); grade again to write it anew"
+            found[file.stem] = Grading.model_validate_json(unsealed(file.read_bytes()))
+        except (OSError, ValueError) as error:
+            message = f"{file} is damaged ({damage(error)}); grade again to write it anew"
             raise JudgeError(message) from error
     return found
 
@@ -136,22 +138,23 @@ def read_claims(folder: Path, grader: str) -> tuple[Grading, dict[str, Claim]]:
         grader = judges[0]
     if slug(grader) not in known:
         raise UnknownNameError(f"grader with claims in {folder} (introspect grade leaves them)", grader, known)
-    return known[slug(grader)], _read(folder / CLAIMS / f"{slug(grader)}.jsonl")
+    return known[slug(grader)], _read(folder / CLAIMS / f"{slug(grader)}.jsonl", folder)
 
 
 def _line(key: str, claim: Claim) -> bytes:
-    return GradedReply(key=key, claim=claim).model_dump_json(exclude_defaults=True).encode() + b"\n"
+    return sealed(GradedReply(key=key, claim=claim).model_dump_json(exclude_defaults=True).encode()) + b"\n"
 
 
-def _read(path: Path) -> dict[str, Claim]:
-    data = path.read_bytes() if path.exists() else b""
+def _read(path: Path, folder: Path) -> dict[str, Claim]:
     claims: dict[str, Claim] = {}
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+    for number, line in complete_lines(path, folder):
         try:
-            graded = GradedReply.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            message = f"line {number} of {path} is damaged ({problem}); remove the line to grade its reply again"
+            graded = parsed(line, GradedReply)
+        except ValueError as error:
+            message = (
+                f"line {number} of {path} is damaged ({error}); grading by a judge again sets such lines aside, or "
+                "remove the line"
+            )
             raise JudgeError(message) from error
         claims[graded.key] = graded.claim
     return claims

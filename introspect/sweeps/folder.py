@@ -1,21 +1,42 @@
 """A run folder: a manifest, the prompts, the vectors, and trials appended one line each.
 
-Lines are appended a batch at a time, flushed to the disk before the next batch begins; a write that fails is taken
-back whole, and a line that a killed process left unfinished is cut off at the next start. One process at a time.
+Lines are handed to the system as soon as there are any, so that a killed process loses none, and waited for on the disk
+twice a second, in case the machine stops. A write that fails is taken back whole; a line that was left unfinished is
+cut off at the next start. Every line, and every file that is written whole, carries a checksum; damaged lines are set
+aside at the next start. One process at a time.
 """
 
 import json
+import logging
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
+from introspect.checksums import sealed, unsealed
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
+from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial, TrialSpec
+from introspect.sweeps.differences import differences
+from introspect.sweeps.recovery import (
+    DAMAGED,
+    check_inside,
+    complete_lines,
+    damage,
+    each_once,
+    parsed,
+    read_whole,
+    remove_drafts,
+    repair,
+    replace,
+    sound_records,
+    unwritable,
+    version_of,
+)
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
@@ -25,50 +46,69 @@ DIAGNOSTICS = "diagnostics.json"
 EFFECTS = "effects.json"
 STUDY = "study.json"
 READERS = "readers.json"
+LOCK = ".lock"
+SECONDS_UNSYNCED = 0.5
+"""How long trials may be with the system and not on the disk, while others follow."""
+SEALED = frozenset({MANIFEST, EFFECTS, STUDY, READERS})
+"""Files written whole that carry their checksum."""
 
 
 class RunFolder:
     """A run folder open for writing.
 
     Raises:
-        RunFolderError: It cannot be written, or another process has it.
+        RunFolderError: It cannot be written, another process has it, or a file of it is a link that leads out of it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock", timeout=0)
+        self._lock = FileLock(path / LOCK, timeout=0)
+        self._synced, self._unsynced = 0.0, False
 
     def __enter__(self) -> "RunFolder":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe.{os.getpid()}"
             probe.write_bytes(b"can this folder be written?")
-            probe.unlink()
+            probe.unlink(missing_ok=True)
+            for name in (LOCK, PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED):
+                check_inside(self.path, self.path / name)
             self._lock.acquire()
+            remove_drafts(self.path, ("probe", PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED))
         except Timeout as error:
             message = f"another process is writing to {self.path}; wait for it or choose another --out"
             raise RunFolderError(message) from error
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        try:
+            if self._unsynced:
+                self._append(TRIALS, ())
+        finally:
+            self._lock.release()
 
-    def adopt(self, manifest: Manifest) -> None:
+    def adopt(self, manifest: Manifest, specs: Sequence[TrialSpec] = ()) -> None:
         """Begin the run, or check that the folder holds the same one and note how many trials are asked for now.
+
+        A manifest that is missing or damaged is written anew where the trials themselves show that they are this
+        run's: ``specs`` are all of the plan, and a trial's key hashes everything that decides it.
 
         Raises:
             RunFolderError: The folder holds another run; the sentence shows the difference.
         """
+        if specs and self._without_manifest(specs):
+            self.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
+            return
         if (self.path / MANIFEST).is_file():
             old = read_manifest(self.path)
-            differences = list(_differences(old, manifest))
-            if differences:
+            found = list(differences(old, manifest))
+            if found:
                 message = (
-                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(differences)}. "
+                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(found)}. "
                     "Use another --out, or the plan as it was"
                 )
                 raise RunFolderError(message)
@@ -79,45 +119,72 @@ class RunFolder:
             raise RunFolderError(message)
         self.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
 
+    def _without_manifest(self, specs: Sequence[TrialSpec]) -> bool:
+        """Whether there are trials, all of this plan, and no manifest that can be read; a damaged one is set aside."""
+        file = self.path / MANIFEST
+        try:
+            read_manifest(self.path)
+        except RunFolderError:
+            known = version_of(file) in {None, SCHEMA_VERSION}
+            trials = list(sound_records(self.path / TRIALS, self.path, Trial)) if known else []
+            if not trials or not {trial.key for trial in trials} <= {spec.key for spec in specs}:
+                return False
+            if file.exists():
+                file.replace(file.with_name(MANIFEST + DAMAGED))
+            log.warning(
+                "%s was missing or damaged and is written anew: all %d trials are this plan's", file, len(trials)
+            )
+            return True
+        return False
+
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file in one step."""
-        draft = self.path / f".{name}.{os.getpid()}"
         try:
-            draft.write_bytes(data)
-            draft.replace(self.path / name)
+            replace(self.path / name, sealed(data) if name in SEALED else data)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
-        finally:
-            draft.unlink(missing_ok=True)
+            raise unwritable(self.path, error) from error
 
     def append(self, trials: Sequence[Trial], prompts: Sequence[Prompt] = ()) -> None:
-        """Append trials, all or none, after the prompts they have, and wait until they are on the disk."""
+        """Append trials, all or none, after the prompts they have; a process that is killed then loses none.
+
+        Prompts are waited for on the disk, trials twice a second and when the folder is closed.
+        """
         if prompts:
             self._append(PROMPTS, prompts)
-        self._append(TRIALS, trials)
+        late = time.monotonic() - self._synced > SECONDS_UNSYNCED
+        self._append(TRIALS, trials, wait=late)
+        self._unsynced = not late
 
-    def _append(self, name: str, records: Sequence[Record]) -> None:
-        data = "".join(record.model_dump_json() + "\n" for record in records).encode()
+    def _append(self, name: str, records: Sequence[Record], *, wait: bool = True) -> None:
+        data = b"".join(sealed(record.model_dump_json().encode()) + b"\n" for record in records)
         path = self.path / name
         before = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if wait:
+                    os.fsync(file.fileno())
+                    self._synced = time.monotonic()
         except OSError as error:
             if path.exists():
                 os.truncate(path, before)
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def recover(self) -> list[Trial]:
-        """Return the trials already there, after cutting off a line that was never finished."""
-        for path in (self.path / PROMPTS, self.path / TRIALS):
-            data = path.read_bytes() if path.exists() else b""
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                os.truncate(path, whole)
-        return read_trials(self.path)
+        """Return the sound trials already there.
+
+        A line that was never finished is cut off; damaged lines are set aside, and a warning says how many.
+
+        Raises:
+            RunFolderError: Two sound lines of one trial differ, or the folder cannot be written.
+        """
+        try:
+            repair(self.path / PROMPTS, self.path, Prompt)
+            trials = repair(self.path / TRIALS, self.path, Trial)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        return each_once(enumerate(trials, start=1), self.path / TRIALS)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -127,30 +194,24 @@ def read_manifest(path: Path) -> Manifest:
         RunFolderError: No run there, a damaged manifest, or one of another version of the format.
     """
     file = path / MANIFEST
+    check_inside(path, file)
     try:
-        text = file.read_text("utf-8")
-        return Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(unsealed(file.read_bytes()))
     except FileNotFoundError as error:
         message = f"{path} is not a run folder: it has no {MANIFEST}"
         raise RunFolderError(message) from error
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        version = _version(file)
+    except (OSError, ValueError) as error:
+        version = version_of(file)
         if version is not None and version != SCHEMA_VERSION:
             message = (
                 f"{path} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}; "
                 "open it with the introspect that wrote it, or start a new folder"
             )
             raise RunFolderError(message) from error
-        message = f"{file} is damaged: {str(error).splitlines()[0]}"
+        message = (
+            f"{file} is damaged: {damage(error)}. The run's own command writes it anew if all trials are that plan's"
+        )
         raise RunFolderError(message) from error
-
-
-def _version(file: Path) -> int | None:
-    try:
-        content: Any = json.loads(file.read_text("utf-8"))
-        return int(content["schema_version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def read_trials(path: Path) -> list[Trial]:
@@ -159,26 +220,31 @@ def read_trials(path: Path) -> list[Trial]:
     Raises:
         RunFolderError: A line is damaged, or two trials of one key differ.
     """
-    trials: dict[str, Trial] = {}
-    for number, line in _lines(path / TRIALS):
+    return each_once(_numbered(path), path / TRIALS)
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Trial]]:
+    for number, line in complete_lines(path / TRIALS, path):
         try:
-            trial = Trial.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            message = f"line {number} of {path / TRIALS} is damaged ({problem}); remove the line to run its trial again"
+            yield number, parsed(line, Trial)
+        except ValueError as error:
+            message = (
+                f"line {number} of {path / TRIALS} is damaged ({error}); the run's own command sets such lines aside "
+                "and runs their trials again"
+            )
             raise RunFolderError(message) from error
-        if trials.setdefault(trial.key, trial) != trial:
-            message = f"line {number} of {path / TRIALS} contradicts an earlier line of the same trial {trial.key}"
-            raise RunFolderError(message)
-    return list(trials.values())
 
 
 def read_prompts(path: Path) -> dict[str, Prompt]:
-    """Read a run's prompts by their id."""
+    """Read a run's prompts by their id.
+
+    Raises:
+        RunFolderError: A line is damaged.
+    """
     try:
-        prompts = [Prompt.model_validate_json(line) for _, line in _lines(path / PROMPTS)]
-    except ValidationError as error:
-        message = f"{path / PROMPTS} is damaged: {error.errors()[0]['msg']}"
+        prompts = [parsed(line, Prompt) for _, line in complete_lines(path / PROMPTS, path)]
+    except ValueError as error:
+        message = f"{path / PROMPTS} is damaged: {error}; the run's own command sets damaged lines aside"
         raise RunFolderError(message) from error
     return {prompt.id: prompt for prompt in prompts}
 
@@ -189,12 +255,7 @@ def read_effects(path: Path) -> Effects | None:
     Raises:
         RunFolderError: The file is damaged.
     """
-    file = path / EFFECTS
-    try:
-        return Effects.model_validate_json(file.read_bytes()) if file.exists() else None
-    except (OSError, ValidationError) as error:
-        message = f"{file} is damaged ({str(error).splitlines()[0]}); remove it to match the effects again"
-        raise RunFolderError(message) from error
+    return read_whole(path, EFFECTS, Effects, "to match the effects again")
 
 
 def read_readers(path: Path) -> Readers | None:
@@ -203,12 +264,7 @@ def read_readers(path: Path) -> Readers | None:
     Raises:
         RunFolderError: The file is damaged.
     """
-    file = path / READERS
-    try:
-        return Readers.model_validate_json(file.read_bytes()) if file.exists() else None
-    except (OSError, ValidationError) as error:
-        message = f"{file} is damaged ({str(error).splitlines()[0]}); remove it to have the trials read again"
-        raise RunFolderError(message) from error
+    return read_whole(path, READERS, Readers, "to have the trials read again")
 
 
 def read_study(path: Path) -> Study:
@@ -218,8 +274,9 @@ def read_study(path: Path) -> Study:
         RunFolderError: The file is missing, damaged, or of another version.
     """
     file = path / STUDY
+    check_inside(path, file)
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(unsealed(file.read_bytes()))
         version = content.get("schema_version") if isinstance(content, dict) else None
         if version is not None and version != SCHEMA_VERSION:
             message = f"{file} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}"
@@ -228,41 +285,6 @@ def read_study(path: Path) -> Study:
     except FileNotFoundError as error:
         message = f"{path} is not the folder of a study: it has no {STUDY}"
         raise RunFolderError(message) from error
-    except (OSError, ValueError) as error:
-        message = f"{file} is damaged ({str(error).splitlines()[0]})"
+    except (OSError, ValueError, RecursionError) as error:
+        message = f"{file} is damaged ({damage(error)})"
         raise RunFolderError(message) from error
-
-
-def _lines(file: Path) -> Iterable[tuple[int, bytes]]:
-    try:
-        data = file.read_bytes() if file.exists() else b""
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror or error}"
-        raise RunFolderError(message) from error
-    return enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1)
-
-
-def _differences(old: Manifest, new: Manifest) -> Iterable[str]:
-    if old.schema_version != new.schema_version:
-        yield f"its format is version {old.schema_version}, this one writes version {new.schema_version}"
-    before, after = old.plan.identity(), new.plan.identity()
-    for key in before | after:
-        was, now = (plan.get(key, getattr(manifest.plan, key)) for plan, manifest in ((before, old), (after, new)))
-        if was != now:
-            yield f"{key} was {was!r}, is now {now!r}"
-    if old.subject.fingerprint != new.subject.fingerprint or old.subject.dtype != new.subject.dtype:
-        yield (
-            f"the subject was {old.subject.fingerprint[:12]} in {old.subject.dtype}, is now "
-            f"{new.subject.fingerprint[:12]} in {new.subject.dtype}"
-        )
-    for name in ("wordings", "concepts", "vectors_hash"):
-        if getattr(old, name) != getattr(new, name):
-            yield f"the {name.replace('_', ' ')} are not the same (a list or stimulus file was edited)"
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    message = (
-        f"{path} cannot be written ({error.strerror or error}); what was there before is kept. "
-        "Free some space or choose another --out, then run the same command again"
-    )
-    return RunFolderError(message)

@@ -15,6 +15,11 @@ BATTERY = "experiment"
 """The key of a battery's list of experiments."""
 RULES = "criteria"
 """The key of a study's rules."""
+CODE = "trust_remote_code"
+LARGEST = 1 << 24
+"""Bytes of the largest file that is read as a plan."""
+SHOWN = 200
+"""Characters of a wrong value that a sentence repeats."""
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
@@ -27,7 +32,7 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
         PlanError: No such file, no TOML, an unknown key, or a value that does not fit.
     """
     content = _content(path)
-    if BATTERY in content:
+    if content.get(BATTERY):
         message = f"{path} is a battery of {len(content[BATTERY])} experiments, not one plan; use introspect run on it"
         raise PlanError(message)
     _override_all(content, overrides)
@@ -37,7 +42,7 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
 def is_battery(path: Path) -> bool:
     """Whether a file holds several experiments."""
-    return BATTERY in _content(path)
+    return bool(_content(path).get(BATTERY))
 
 
 def load_battery(path: Path, overrides: Sequence[str] = ()) -> list[Plan]:
@@ -61,6 +66,9 @@ def load_battery(path: Path, overrides: Sequence[str] = ()) -> list[Plan]:
         _override_all(whole, overrides)
         whole.setdefault("name", whole.get("protocol", f"experiment {number}"))
         plans.append(_beside(plan_from(whole, f"{path}, experiment {whole['name']!r}"), path.parent))
+    if not plans:
+        message = f"the plan {path} has no experiments; a battery has tables [[{BATTERY}]]"
+        raise PlanError(message)
     names = [plan.name for plan in plans]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -101,17 +109,41 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Rules, list[P
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        if path.stat().st_size > LARGEST:
+            message = f"the plan {path} is no plan: it has {path.stat().st_size} bytes"
+            raise PlanError(message)
+        content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         message = f"the plan {path} cannot be read: {getattr(error, 'strerror', None) or error}"
         raise PlanError(message) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, PlanError):
+            raise
         message = f"the plan {path} is not TOML: {error}"
         raise PlanError(message) from error
+    _check_tables(content, path)
+    return content
+
+
+def _check_tables(content: dict[str, Any], path: Path) -> None:
+    """Refuse what is no list of tables where one is wanted, and a file that wants code to be run.
+
+    A plan may come from anyone; whether code that comes with weights is run is for the person at the keyboard to say.
+    """
+    experiments = content.get(BATTERY, [])
+    if not isinstance(experiments, list) or not all(isinstance(each, dict) for each in experiments):
+        message = f"the plan {path} has an entry {BATTERY!r} that is no list of tables [[{BATTERY}]]"
+        raise PlanError(message)
+    if any(table.get(CODE, False) is not False for table in (content, *experiments)):
+        message = (
+            f"the plan {path} asks to run code that comes with the weights ({CODE}), which no file can; if you know "
+            f"whose code it is, say so yourself: --set {CODE}=true"
+        )
+        raise PlanError(message)
 
 
 def _name(path: Path) -> str:
-    return path.parent.name if path.stem == "plan" else path.stem
+    return path.resolve().parent.name or path.stem if path.stem == "plan" else path.stem
 
 
 def _override_all(content: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -137,7 +169,7 @@ def _override(text: str) -> tuple[str, Any]:
         raise PlanError(message)
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value.strip()
 
 
@@ -149,7 +181,9 @@ def _sentence(error: ValidationError, source: str, record: type[Record] = Plan) 
         hint = f"; did you mean {near[0]!r}?" if near else f". Keys: {', '.join(record.model_fields)}"
         return f"the plan {source} has an unknown key {key!r}{hint}"
     message = first["msg"].removeprefix("Value error, ")
-    given = f" (given: {first['input']!r})" if key and "given" not in message else ""
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
+    given = f" (given: {shown})" if key and "given" not in message else ""
     return f"the plan {source}{f', {key}' if key else ''}: {message}{given}"
 
 
@@ -158,6 +192,14 @@ def _beside(plan: Plan, folder: Path) -> Plan:
     found: dict[str, str] = {}
     for key in ("concepts", "baseline", "stimuli", "subject", "adapter", "vectors", "questions"):
         value = getattr(plan, key)
-        if isinstance(value, str) and not Path(value).exists() and (folder / value).exists():
+        if isinstance(value, str) and not _exists(Path(value)) and _exists(folder / value):
             found[key] = str(folder / value)
     return plan.model_copy(update=found)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; a text that can be none is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

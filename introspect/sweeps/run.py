@@ -5,14 +5,16 @@ that was killed and goes on repeats an unfinished block as it was and writes onl
 those of an unbroken run to the last bit, also on hardware where a row's last bits depend on its neighbours.
 """
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from introspect.progress import track
 from introspect.protocols.materials import Materials
 from introspect.protocols.trials import prompt_of, replies, request, run_trials
 from introspect.records import Plan, Prompt, Trial, TrialSpec
+from introspect.stopping import finishing, requested
 from introspect.subjects.engine.tune import WIDTHS
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
@@ -20,10 +22,10 @@ from introspect.sweeps.folder import RunFolder, read_manifest, read_prompts
 from introspect.sweeps.plans import load_plan
 from introspect.sweeps.prepare import Prepared, prepare
 
+log = logging.getLogger(__name__)
+
 READ_WIDTH = 64
 """What blocks are sized by where nothing is generated."""
-SECONDS_UNWRITTEN = 0.5
-"""How long a finished trial may wait for its neighbours before it is written."""
 
 
 def sweep(
@@ -47,11 +49,18 @@ def sweep(
 def run_prepared(prepared: Prepared, out: Path) -> None:
     """Run what was prepared into a folder, or go on with it."""
     with RunFolder(out) as folder:
-        folder.adopt(prepared.manifest())
-        done = {trial.key for trial in folder.recover()}
-        if any(spec.key not in done for spec in prepared.specs):
-            vectors = prepared.vectors(folder)
-            _run(folder, prepared, prepared.materials(vectors, prepared.scales(folder, vectors)), done)
+        folder.adopt(prepared.manifest(), prepared.everything)
+        there = folder.recover()
+        done, kept = {trial.key for trial in there}, set(read_prompts(out))
+        lost = [trial for trial in there if trial.prompt not in kept]
+        whole = all(spec.key in done for spec in prepared.specs)
+        if whole and not lost:
+            return
+        vectors = prepared.vectors(folder)
+        materials = prepared.materials(vectors, prepared.scales(folder, vectors))
+        folder.append((), _new_prompts(lost, materials, kept))
+        if not whole:
+            _run(folder, prepared, materials, done, kept)
 
 
 def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[TrialSpec]]:
@@ -64,20 +73,23 @@ def blocks(specs: Sequence[TrialSpec], n_all: int, width: int) -> list[Sequence[
     return [specs[start : start + size] for start in range(0, len(specs), size)]
 
 
-def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str]) -> None:
+def _run(folder: RunFolder, prepared: Prepared, materials: Materials, done: set[str], kept: set[str]) -> None:
     specs, width = prepared.specs, _width(folder, prepared, materials)
-    cells = len({cell_of(spec) for spec in specs})
-    kept = set(read_prompts(folder.path))
-    with track(f"{prepared.plan.name}: {cells} cells", len(specs), sum(spec.key in done for spec in specs)) as advance:
+    cells, already = len({cell_of(spec) for spec in specs}), sum(spec.key in done for spec in specs)
+    with finishing(), track(f"{prepared.plan.name}: {cells} cells", len(specs), already) as advance:
         begun, fresh = time.monotonic(), 0
+        fields = {"plan": prepared.plan.name, "subject": prepared.subject.identity.fingerprint, "rows": width}
+        log.info("%d trials of %d are to be run", len(specs) - already, len(specs), extra={"fields": fields})
         for block in blocks(specs, prepared.n_all, width):
-            if all(spec.key in done for spec in block):
+            if requested() or all(spec.key in done for spec in block):
                 continue
-            for trials in _soon(run_trials(block, materials, width)):
-                missing = [trial for trial in trials if trial.key not in done]
-                folder.append(missing, _new_prompts(missing, materials, kept))
-                fresh += len(missing)
-                advance(len(missing), f"{fresh / (time.monotonic() - begun):.2f} trials/s")
+            for trial in run_trials(block, materials, width):
+                if trial.key in done:
+                    continue
+                folder.append([trial], _new_prompts([trial], materials, kept))
+                fresh += 1
+                log.debug("a trial is written", extra={"fields": {"trials": already + fresh, "key": trial.key}})
+                advance(1, f"{fresh / (time.monotonic() - begun):.2f} trials/s")
 
 
 def _new_prompts(trials: Sequence[Trial], materials: Materials, kept: set[str]) -> list[Prompt]:
@@ -95,7 +107,7 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
     manifest = read_manifest(folder.path)
     subject, plan = prepared.subject, prepared.plan
     known = manifest.engine.get("rows")
-    if plan.batch_size is None and known is not None:
+    if plan.batch_size is None and known is not None and known.isdecimal():
         return int(known)
     spoken = [spec for spec in prepared.specs if replies(spec)]
     width = plan.batch_size or READ_WIDTH
@@ -104,16 +116,3 @@ def _width(folder: RunFolder, prepared: Prepared, materials: Materials) -> int:
         width = subject.engine.width_for(some, len(spoken), subject.cache_bytes_per_token())
     folder.adopt(manifest.model_copy(update={"engine": {**subject.engine.describe(), "rows": str(width)}}))
     return width
-
-
-def _soon(trials: Iterator[Trial]) -> Iterator[list[Trial]]:
-    """Gather what finishes within a moment, so that the disk is asked to keep some trials at a time."""
-    waiting: list[Trial] = []
-    last = time.monotonic()
-    for trial in trials:
-        waiting.append(trial)
-        if time.monotonic() - last > SECONDS_UNWRITTEN:
-            yield waiting
-            waiting, last = [], time.monotonic()
-    if waiting:
-        yield waiting

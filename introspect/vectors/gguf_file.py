@@ -1,4 +1,4 @@
-"""Small GGUF files, read within their own bounds: metadata, and float32 tensors.
+"""Small GGUF files, read within their own bounds: metadata, and float32 tensors; and the layout of files of any size.
 
 The format's own library reads an array for as long as its header says, which for a false count is for ever, and maps
 tensors by offsets that nobody checked. Here every count is held against the bytes that are left before anything is
@@ -8,8 +8,10 @@ Source: the GGUF specification, version 3, whose little-endian files are laid ou
 """
 
 import math
+import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,8 @@ STRING, ARRAY, FLOAT32 = 8, 9, 0
 TYPES = {0: "float32", 1: "float16", 2: "Q4_0", 8: "Q8_0", 30: "bfloat16"}
 ALIGNMENT = "general.alignment"
 MOST_DIMENSIONS = 4
+DEEPEST = 4
+"""Arrays within arrays of metadata."""
 
 Value = int | float | bool | str
 
@@ -70,11 +74,25 @@ def read_gguf(path: Path) -> GgufFile:
         raise StimulusError(message) from error
 
 
+def check_layout(path: Path) -> None:
+    """Walk the header of a GGUF file of any size and any tensor types, and hold every count against the bytes.
+
+    Raises:
+        DamageError: A count, a shape or an offset that the file cannot hold, or two tensors that overlap.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file, closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as data:
+        cursor = _Cursor(data)
+        fields, infos = _header(cursor)
+        start = _aligned(cursor.at, fields.get(ALIGNMENT, 32))
+        _check_apart([(name, start + at, _n_bytes(name, shape, kind)) for name, shape, kind, at in infos], len(data))
+
+
 @dataclass(slots=True)
 class _Cursor:
     """A place in the bytes, from which only what is there can be taken."""
 
-    data: bytes
+    data: bytes | mmap.mmap
     at: int = 0
     seen: set[str] = field(default_factory=set)
 
@@ -92,7 +110,12 @@ class _Cursor:
         return int(self.number(code))
 
     def text(self) -> str:
-        return self.take(self.count()).decode()
+        raw = self.take(self.count())
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            message = f"a name before byte {self.at} is not UTF-8"
+            raise DamageError(message) from error
 
     def new_name(self) -> str:
         name = self.text()
@@ -103,7 +126,23 @@ class _Cursor:
         return name
 
 
+_Info = tuple[str, tuple[int, ...], int, int]
+"""A tensor's name, its shape with the fastest dimension last, its type, and where it begins behind the header."""
+
+
 def _read(cursor: _Cursor) -> GgufFile:
+    fields, infos = _header(cursor)
+    for name, _, kind, _ in infos:
+        if kind != FLOAT32:
+            message = f"the tensor {name!r} is {TYPES.get(kind, f'of type {kind}')}; only float32 is read"
+            raise DamageError(message)
+    start = _aligned(cursor.at, fields.get(ALIGNMENT, 32))
+    tensors = {name: _tensor(cursor.data, start + at, shape) for name, shape, _, at in infos}
+    _check_apart([(name, start + at, 4 * math.prod(shape)) for name, shape, _, at in infos], len(cursor.data))
+    return GgufFile(fields, tensors)
+
+
+def _header(cursor: _Cursor) -> tuple[dict[str, Value], list[_Info]]:
     cursor.take(len(MAGIC))
     version = cursor.count("I")
     if version not in VERSIONS:
@@ -117,9 +156,10 @@ def _read(cursor: _Cursor) -> GgufFile:
         if value is not None:
             fields[name] = value
     cursor.seen.clear()
-    infos = [_tensor_info(cursor) for _ in range(n_tensors)]
-    start = _aligned(cursor.at, fields.get(ALIGNMENT, 32))
-    return GgufFile(fields, {name: _tensor(cursor.data, start + at, shape) for name, shape, at in infos})
+    infos: list[_Info] = []
+    for _ in range(n_tensors):
+        infos.append(_tensor_info(cursor))
+    return fields, infos
 
 
 def _value(cursor: _Cursor, kind: int) -> Value | None:
@@ -134,30 +174,55 @@ def _value(cursor: _Cursor, kind: int) -> Value | None:
     return cursor.number(SCALARS[kind])
 
 
-def _pass_over(cursor: _Cursor) -> None:
+def _pass_over(cursor: _Cursor, depth: int = 1) -> None:
     kind, n = cursor.count("I"), cursor.count()
     if kind in SCALARS:
         cursor.take(n * struct.calcsize(f"<{SCALARS[kind]}"))
     elif kind == STRING:
+        for _ in range(n):  # a false count ends where the bytes do
+            cursor.take(cursor.count())
+    elif kind == ARRAY and depth < DEEPEST:
         for _ in range(n):
-            cursor.text()
+            _pass_over(cursor, depth + 1)
     else:
-        message = f"a metadata array has items of the type {kind}, which is unknown or an array again"
+        message = f"a metadata array has items of the type {kind}, which is unknown or too deep"
         raise DamageError(message)
 
 
-def _tensor_info(cursor: _Cursor) -> tuple[str, tuple[int, ...], int]:
-    """Return a tensor's name, its shape with the fastest dimension last, and where it begins behind the header."""
+def _tensor_info(cursor: _Cursor) -> _Info:
     name, n_dims = cursor.new_name(), cursor.count("I")
     if n_dims > MOST_DIMENSIONS:
         message = f"the tensor {name!r} says it has {n_dims} dimensions"
         raise DamageError(message)
     shape = tuple(cursor.count() for _ in range(n_dims))
-    kind, at = cursor.count("I"), cursor.count()
-    if kind != FLOAT32:
-        message = f"the tensor {name!r} is {TYPES.get(kind, f'of type {kind}')}; only float32 is read"
+    return name, shape[::-1], cursor.count("I"), cursor.count()
+
+
+def _n_bytes(name: str, shape: Sequence[int], kind: int) -> int:
+    """Return how many bytes a tensor takes, in blocks where its type has them."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    if kind not in GGML_QUANT_SIZES:
+        message = f"the tensor {name!r} is of the unknown type {kind}"
         raise DamageError(message)
-    return name, shape[::-1], at
+    block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
+    if not math.prod(shape) or (shape and shape[-1] % block):
+        message = f"the tensor {name!r} has the shape {tuple(shape)}, which holds no number or no whole blocks"
+        raise DamageError(message)
+    return math.prod(shape) // block * size
+
+
+def _check_apart(places: Sequence[tuple[str, int, int]], size: int) -> None:
+    """Refuse tensors that lie over each other or beyond the end."""
+    end, before = 0, ""
+    for name, start, n in sorted(places, key=lambda place: place[1]):
+        if start < end:
+            message = f"the tensors {before!r} and {name!r} overlap"
+            raise DamageError(message)
+        end, before = start + n, name
+    if end > size:
+        message = f"the tensor {before!r} would end at byte {end}, and it has {size}"
+        raise DamageError(message)
 
 
 def _aligned(at: int, alignment: Value) -> int:
@@ -167,7 +232,7 @@ def _aligned(at: int, alignment: Value) -> int:
     return -(-at // alignment) * alignment
 
 
-def _tensor(data: bytes, start: int, shape: tuple[int, ...]) -> Float32[Tensor, "..."]:
+def _tensor(data: bytes | mmap.mmap, start: int, shape: tuple[int, ...]) -> Float32[Tensor, "..."]:
     n = math.prod(shape)
     if n == 0:
         message = f"a tensor of shape {shape} holds no number"

@@ -2,9 +2,10 @@
 
 The file is safetensors: one float32 tensor ``[n_layers, d_model]`` named by each concept (lower case), with the
 provenance in the metadata and, where controls need them, the baseline words' activations. Row ``l`` is a difference of
-activations at the output of block ``l``.
+activations at the output of block ``l``. A checksum of the numbers and their provenance stands there as well.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -16,7 +17,6 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -24,7 +24,7 @@ from torch import Tensor
 from introspect.errors import LayerError, StimulusError, StrengthError, UnknownNameError
 from introspect.records import Method, Record, digest
 
-METADATA_KEY = "introspect"
+METADATA_KEY, CHECK_KEY = "introspect", "check"
 BASELINE_KEY = "__baseline__"
 """Name of the baseline words' activations in the file; no concept's name has capitals or underscores at both ends."""
 
@@ -128,7 +128,8 @@ class VectorSet:
         tensors = {name: rows.to(torch.float32).contiguous() for name, rows in self.directions.items()}
         if self.baseline is not None:
             tensors[BASELINE_KEY] = self.baseline.to(torch.float32).contiguous()
-        metadata = {METADATA_KEY: self.provenance.model_dump_json()}
+        content = {**self.provenance.model_dump(mode="json"), CHECK_KEY: _checksum(tensors, self.provenance)}
+        metadata = {METADATA_KEY: json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
         with in_one_step(path) as draft:
             draft.write_bytes(save(tensors, metadata))
 
@@ -149,18 +150,44 @@ def load_vectors(path: Path) -> VectorSet:
     """Read a vector file.
 
     Raises:
-        StimulusError: No such file, not safetensors, or not one of ours.
+        StimulusError: No such file, not safetensors, not one of ours, or not as it was written.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            raw = (file.metadata() or {}).get(METADATA_KEY)
+            metadata = file.metadata() or {}
             directions = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        provenance = Provenance.model_validate(json.loads(raw)) if raw else None
-    except (OSError, SafetensorError, ValidationError, ValueError) as error:
+        content = json.loads(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
+        check = content.pop(CHECK_KEY, None) if isinstance(content, dict) else None
+        provenance = None if content is None else Provenance.model_validate(content)
+    except (OSError, SafetensorError, ValueError, RuntimeError, RecursionError) as error:
         message = f"the vector file {path} cannot be read ({error}); extract it again"
         raise StimulusError(message) from error
     if provenance is None:
         message = f"{path} is a safetensors file, but not one of concept vectors: it has no {METADATA_KEY!r} metadata"
         raise StimulusError(message)
+    if check is not None and check != _checksum(directions, provenance):
+        message = f"the vector file {path} is damaged: its checksum does not fit its numbers; extract it again"
+        raise StimulusError(message)
+    _check_shapes(directions, provenance, path)
     baseline = directions.pop(BASELINE_KEY, None)
     return VectorSet(directions, provenance, baseline)
+
+
+def _checksum(tensors: Mapping[str, Tensor], provenance: Provenance) -> str:
+    total = hashlib.blake2b(provenance.model_dump_json().encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name!r} {tuple(tensor.shape)} {tensor.dtype}".encode("utf-8", "backslashreplace"))
+        total.update(tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return total.hexdigest()
+
+
+def _check_shapes(directions: Mapping[str, Tensor], provenance: Provenance, path: Path) -> None:
+    wanted = (provenance.n_layers, provenance.d_model)
+    for name, tensor in directions.items():
+        n_dims = 3 if name == BASELINE_KEY else 2
+        if tensor.dtype != torch.float32 or tensor.dim() != n_dims or tuple(tensor.shape[-2:]) != wanted:
+            message = (
+                f"the vector file {path} has {name!r} as {tensor.dtype} of shape {tuple(tensor.shape)}; it says of "
+                f"itself that its vectors are float32 of shape {wanted}"
+            )
+            raise StimulusError(message)

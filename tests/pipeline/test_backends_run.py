@@ -34,7 +34,7 @@ def test_a_plan_runs_through_another_backend_with_the_same_tokens(plan_file, run
 
 def test_a_folder_from_before_there_were_backends_still_opens_and_goes_on(plan_file, run_folder, command):
     manifest = json.loads((run_folder / "manifest.json").read_text())
-    del manifest["plan"]["backend"]
+    del manifest["plan"]["backend"], manifest["check"]  # nor checksums
     (run_folder / "manifest.json").write_text(json.dumps(manifest))
     assert command("run", plan_file, "--out", run_folder).code == 0
     assert len(introspect.load_run(run_folder).trials) == len(content(run_folder)[0])

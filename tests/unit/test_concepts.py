@@ -209,3 +209,16 @@ def test_several_lists_are_one_list_in_which_a_concept_of_two_of_them_is_the_fir
 def test_a_wrong_name_among_several_lists_is_named():
     with pytest.raises(UnknownNameError, match=r"'lindsey_control_word'.*did you mean 'lindsey_control_words'"):
         load_concepts("lindsey_concepts+lindsey_control_word")
+
+
+def test_a_row_with_more_cells_than_the_header_is_refused_and_not_cut(tmp_path):
+    file = tmp_path / "pairs.csv"
+    file.write_text("concept,positive,negative\nbread,I eat bread, often,I eat\n")
+    with pytest.raises(StimulusError, match="row 1 of .* has more cells than its header; quote cells with commas"):
+        load_concepts(file)
+
+
+def test_a_line_end_inside_a_quoted_cell_stays_in_it(tmp_path):
+    file = tmp_path / "pairs.csv"
+    file.write_text('concept,positive,negative\nbread,"I eat\nbread \u2028 often",I eat\n', encoding="utf-8")
+    assert load_concepts(file).members[0].pairs == (("I eat\nbread \u2028 often", "I eat"),)

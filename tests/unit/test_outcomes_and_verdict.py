@@ -8,7 +8,6 @@ import sys
 import handmade
 import polars as pl
 import pytest
-from rich.console import Console
 
 from introspect.analysis.analyze import NOTES, analyze
 from introspect.analysis.metrics import metrics_of
@@ -27,6 +26,7 @@ from introspect.records import (
     TrialSpec,
     VectorRef,
 )
+from introspect.terminal import Console
 
 CONCEPTS = ("bread", "dust", "silver", "origami", "lightning", "mirrors", "peace", "poetry", "snow", "volcanoes")
 BOTH = "Yes, I detect an injected thought. It is about {concept}."

@@ -284,13 +284,29 @@ def test_a_damaged_manifest_is_refused(run, content):
         read_manifest(run)
 
 
-def test_a_damaged_line_is_named_by_its_number_and_skipped_by_nobody(run):
+def test_a_damaged_line_is_named_by_its_number_and_skipped_by_no_reader(run):
     good = (run / TRIALS).read_bytes()
-    for bad, sentence in ((good.replace(b'"sample":1', b'"sample":7'), "does not belong"), (good + b"{]\n", "JSON")):
+    unchecked = b"".join(line[: line.rindex(b',"check"')] + b"}\n" for line in good.splitlines())
+    for bad, sentence in (
+        (good.replace(b'"sample":1', b'"sample":7'), "checksum does not fit"),
+        (unchecked.replace(b'"sample":1', b'"sample":7'), "does not belong"),
+        (good + b"{]\n", "JSON"),
+    ):
         (run / TRIALS).write_bytes(bad)
         number = bad.count(b"\n")
-        with pytest.raises(RunFolderError, match=f"line {number} of .* is damaged .*{sentence}.*run its trial again"):
+        with pytest.raises(RunFolderError, match=f"line {number} of .* is damaged .*{sentence}.*run.* trials again"):
             load_run(run)
+
+
+def test_damaged_lines_are_set_aside_at_the_next_start_and_the_sound_ones_stay_to_the_byte(run, caplog):
+    good = (run / TRIALS).read_bytes()
+    (run / TRIALS).write_bytes(b"{]\n" + good + b"\x00\xff\n" + good.splitlines()[0][:-9] + b"\n" + b"unfinished")
+    with RunFolder(run) as folder:
+        assert len(folder.recover()) == 2
+    assert (run / TRIALS).read_bytes() == good
+    assert (run / f"{TRIALS}.damaged").read_bytes().splitlines()[:2] == [b"{]", b"\x00\xff"]
+    assert "3 lines of" in caplog.text
+    assert "set aside in trials.jsonl.damaged" in caplog.text
 
 
 def test_one_trial_may_stand_twice_but_not_with_two_replies(run):

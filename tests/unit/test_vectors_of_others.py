@@ -174,7 +174,7 @@ HOSTILE = {
     ),
     "an array of arrays": (
         HEAD + struct.pack("<QQ", 0, 1) + named("x") + struct.pack("<IIQ", 9, 9, 1),
-        "an array again",
+        "announced",
     ),
     "a type nobody knows": (HEAD + struct.pack("<QQ", 0, 1) + named("x") + struct.pack("<I", 77), "unknown type 77"),
     "a name twice": (

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from introspect.errors import SubjectError
+from introspect.stopping import requested
 from introspect.subjects.chat import Chat
 from introspect.subjects.engine.flight import Flight
 from introspect.subjects.engine.full import FullPrefill
@@ -102,7 +103,8 @@ class Engine:
     def stream(self, requests: Sequence[Request], width: int | None = None) -> Iterator[tuple[int, Reply]]:
         """Answer requests; yield ``(index, reply)`` as they finish.
 
-        Running out of memory halves the number of rows and goes on with what is not answered yet.
+        Running out of memory halves the number of rows and goes on with what is not answered yet. Once stopping is
+        requested, only the rows at work are finished.
 
         Args:
             requests: Any number; layers, strengths, vectors, spans, prompts, lengths and seeds may all differ.
@@ -113,7 +115,7 @@ class Engine:
         """
         waiting = dict(enumerate(requests))
         rows = width or self.width
-        while waiting:
+        while waiting and not requested():
             indices = list(waiting)
             try:
                 for index, reply in self._once(list(waiting.values()), rows):
@@ -137,6 +139,8 @@ class Engine:
     def _once(self, requests: Sequence[Request], rows: int) -> Iterator[tuple[int, Reply]]:
         if self.reason:
             for start in range(0, len(requests), rows):
+                if requested():
+                    return
                 replies = self.full.generate(requests[start : start + rows])
                 yield from enumerate(replies, start=start)
             return

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from introspect.injection import Injector
+from introspect.stopping import requested
 from introspect.subjects.engine.passes import BUCKET, Group, Pass, grouped, rounded
 from introspect.subjects.engine.prefixes import Prefixes, n_shared
 from introspect.subjects.engine.rows import Ending, Row
@@ -25,6 +26,8 @@ TOKENS_AT_ONCE = 512
 
 class Flight:
     """One batch of rows and the queue behind it; iterate for ``(index, reply)`` in the order of finishing.
+
+    Once stopping is requested, the rows at work are finished and the queue is dropped.
 
     Args:
         runner: The model, made ready.
@@ -65,6 +68,8 @@ class Flight:
                 row = self.rows[place]
                 audits = self.injector.drop(place, len(row.fed))
                 yield row.index, self.ending.reply(row, audits)
+            if requested():
+                self.queue.clear()
             room = self.width - len(self.rows) + len(free)
             if not (free or (self.queue and room)):
                 return
