@@ -2,8 +2,9 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -11,11 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.criteria import print_forecasts, print_study
+from introspect.cli.executors import AddressOption, ExecutorOption, GpusOption, WorkersOption, chosen
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
     from introspect.sweeps.estimate import Estimate
     from introspect.sweeps.prepare import Prepared
+    from introspect.sweeps.ray_pool import RayExecutor
+
+    How = RayExecutor | Literal["dry run"] | None
 
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 GraderOption = Annotated[
@@ -27,7 +32,7 @@ CalibrationOption = Annotated[
 ]
 
 
-def run(
+def run(  # noqa: PLR0913 - one option each
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="What to run.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME of the plan.")] = None,
     max_trials: Annotated[int | None, typer.Option(help="A seeded, balanced subset of so many trials.")] = None,
@@ -37,24 +42,34 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells, trials, time and memory; run nothing.")
     ] = False,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
 ) -> None:
     """Run a plan, or a battery of them, into a folder; the same command again goes on where it stopped.
+
+    With --executor ray several workers, each with a subject of its own, share the trials; without --address they are
+    started on this machine.
 
     introspect run experiments/01_injected_thought/plan.toml --out runs/01 --max-trials 60
 
     introspect run experiments/battery/plan.toml --out runs/battery --dry-run
 
     introspect run experiments/01_injected_thought/plan.toml --set subject=model.gguf --set samples=1 --dry-run
+
+    introspect run experiments/battery/plan.toml --out runs/battery --executor ray --workers 2
     """
     from introspect.sweeps.plans import is_battery, is_study, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
+    where = chosen(executor, address, workers, gpus_per_worker)
     if is_study(plan):
-        _study(plan, out, max_trials, overrides or [], dry_run)
+        _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
         return
     if is_battery(plan):
-        _battery(plan, out, max_trials, overrides or [], dry_run)
+        _battery(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
         return
     loaded = load_plan(plan, overrides or [])
     folder = out or default_folder(loaded)
@@ -64,11 +79,12 @@ def run(
         prepared = prepare(loaded, max_trials)
         _print_estimate(prepared, estimate(prepared))
         return
-    sweep(loaded, folder, max_trials)
+    with where or nullcontext():
+        sweep(loaded, folder, max_trials, executor=where)
     _next(folder)
 
 
-def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
     from introspect.errors import PlanError
     from introspect.studies.study import planned, run_study
     from introspect.sweeps.plans import load_study
@@ -76,7 +92,7 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
     if max_trials is not None:
         message = "a study runs whole or not at all: its verdicts need every trial; lower n_concepts or samples instead"
         raise PlanError(message)
-    if dry_run:
+    if where == "dry run":
         from introspect.sweeps.battery import prepare_battery
 
         rules, plans = load_study(plan, overrides)
@@ -86,20 +102,22 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
         print_forecasts(reported, rules)
         return
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
-    run_study(plan, folder, overrides)
+    with where or nullcontext():
+        run_study(plan, folder, overrides, executor=where)
     _next(folder)
 
 
-def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
     from introspect.sweeps.battery import prepare_battery, run_battery
     from introspect.sweeps.plans import load_battery
 
     plans = load_battery(plan, overrides)
     folder = out or Path("runs") / (plan.parent.name if plan.stem == "plan" else plan.stem)
-    if dry_run:
+    if where == "dry run":
         _print_battery(prepare_battery(plans, max_trials))
         return
-    run_battery(plans, folder, max_trials)
+    with where or nullcontext():
+        run_battery(plans, folder, max_trials, where)
     _next(folder)
 
 

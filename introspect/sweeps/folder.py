@@ -1,12 +1,14 @@
 """A run folder: a manifest, the prompts, the vectors, and trials appended one line each.
 
+Several workers on one run append each to files of its own, under ``shards``; readers take all of them together.
+
 Lines are appended a batch at a time, flushed to the disk before the next batch begins; a write that fails is taken
 back whole, and a line that a killed process left unfinished is cut off at the next start. One process at a time.
 """
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 
 from introspect.errors import RunFolderError
 from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
+from introspect.sweeps.packed import PACKED, PackedTrials, is_packed
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
@@ -24,22 +27,29 @@ VECTORS = "vectors.safetensors"
 DIAGNOSTICS = "diagnostics.json"
 EFFECTS = "effects.json"
 STUDY = "study.json"
+SHARDS = "shards"
 READERS = "readers.json"
 
 
 class RunFolder:
     """A run folder open for writing.
 
+    Args:
+        path: The folder.
+        shard: The name of a worker, which appends to files that nobody else writes; without one it is the whole folder.
+
     Raises:
         RunFolderError: It cannot be written, or another process has it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shard: str | None = None) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock", timeout=0)
+        self._into = "" if shard is None else f"{SHARDS}/{shard}."
+        self._lock = FileLock(path / f"{self._into}.lock", timeout=0)
 
     def __enter__(self) -> "RunFolder":
         try:
+            (self.path / self._into).parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe.{os.getpid()}"
             probe.write_bytes(b"can this folder be written?")
@@ -93,8 +103,8 @@ class RunFolder:
     def append(self, trials: Sequence[Trial], prompts: Sequence[Prompt] = ()) -> None:
         """Append trials, all or none, after the prompts they have, and wait until they are on the disk."""
         if prompts:
-            self._append(PROMPTS, prompts)
-        self._append(TRIALS, trials)
+            self._append(self._into + PROMPTS, prompts)
+        self._append(self._into + TRIALS, trials)
 
     def _append(self, name: str, records: Sequence[Record]) -> None:
         data = "".join(record.model_dump_json() + "\n" for record in records).encode()
@@ -111,13 +121,41 @@ class RunFolder:
             raise _unwritable(self.path, error) from error
 
     def recover(self) -> list[Trial]:
-        """Return the trials already there, after cutting off a line that was never finished."""
-        for path in (self.path / PROMPTS, self.path / TRIALS):
-            data = path.read_bytes() if path.exists() else b""
+        """Return the trials already there, after cutting off lines that were never finished."""
+        self.cut()
+        return read_trials(self.path)
+
+    def recover_keys(self) -> set[str]:
+        """Return the keys of the trials already there, likewise, without holding the trials.
+
+        Raises:
+            RunFolderError: A line is damaged, or two trials of one key differ.
+        """
+        self.cut()
+        seen: dict[str, int] = {}
+        for file, number, trial in lines_of_trials(self.path):
+            content = hash(trial.model_dump_json())
+            if seen.setdefault(trial.key, content) != content:
+                raise _contradicts(file, number, trial)
+        return set(seen)
+
+    def cut(self) -> None:
+        """Cut off lines that were never finished."""
+        for path in (*files_of(self.path, PROMPTS), *files_of(self.path, TRIALS)):
+            data = path.read_bytes()
             whole = data.rfind(b"\n") + 1
             if whole < len(data):
                 os.truncate(path, whole)
-        return read_trials(self.path)
+
+
+def _contradicts(file: Path, number: int, trial: Trial) -> RunFolderError:
+    message = f"line {number} of {file} contradicts an earlier line of the same trial {trial.key}"
+    return RunFolderError(message)
+
+
+def files_of(path: Path, name: str) -> list[Path]:
+    """Return the files that hold a run's trials, or its prompts: the folder's own and then those of its workers."""
+    return [file for file in (path / name, *sorted((path / SHARDS).glob(f"*.{name}"))) if file.exists()]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -160,27 +198,42 @@ def read_trials(path: Path) -> list[Trial]:
         RunFolderError: A line is damaged, or two trials of one key differ.
     """
     trials: dict[str, Trial] = {}
-    for number, line in _lines(path / TRIALS):
-        try:
-            trial = Trial.model_validate_json(line)
-        except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            message = f"line {number} of {path / TRIALS} is damaged ({problem}); remove the line to run its trial again"
-            raise RunFolderError(message) from error
+    for file, number, trial in lines_of_trials(path):
         if trials.setdefault(trial.key, trial) != trial:
-            message = f"line {number} of {path / TRIALS} contradicts an earlier line of the same trial {trial.key}"
-            raise RunFolderError(message)
+            raise _contradicts(file, number, trial)
     return list(trials.values())
 
 
-def read_prompts(path: Path) -> dict[str, Prompt]:
-    """Read a run's prompts by their id."""
-    try:
-        prompts = [Prompt.model_validate_json(line) for _, line in _lines(path / PROMPTS)]
-    except ValidationError as error:
-        message = f"{path / PROMPTS} is damaged: {error.errors()[0]['msg']}"
-        raise RunFolderError(message) from error
-    return {prompt.id: prompt for prompt in prompts}
+def lines_of_trials(path: Path) -> Iterator[tuple[Path, int, Trial]]:
+    """Yield file, number and trial of every whole line of a run.
+
+    Raises:
+        RunFolderError: A line is damaged.
+    """
+    for trial in PackedTrials(path) if is_packed(path) else ():
+        yield path / PACKED, 0, trial
+    for file in files_of(path, TRIALS):
+        for number, line in _lines(file):
+            try:
+                trial = Trial.model_validate_json(line)
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"]
+                message = f"line {number} of {file} is damaged ({problem}); remove the line to run its trial again"
+                raise RunFolderError(message) from error
+            yield file, number, trial
+
+
+def read_prompts(path: Path, shard: str | None = None) -> dict[str, Prompt]:
+    """Read a run's prompts by their id; of one worker's files where a shard is named."""
+    prompts: dict[str, Prompt] = {}
+    for file in files_of(path, PROMPTS) if shard is None else [path / SHARDS / f"{shard}.{PROMPTS}"]:
+        try:
+            found = [Prompt.model_validate_json(line) for _, line in _lines(file)]
+        except ValidationError as error:
+            message = f"{file} is damaged: {error.errors()[0]['msg']}"
+            raise RunFolderError(message) from error
+        prompts |= {prompt.id: prompt for prompt in found}
+    return prompts
 
 
 def read_effects(path: Path) -> Effects | None:
@@ -233,13 +286,18 @@ def read_study(path: Path) -> Study:
         raise RunFolderError(message) from error
 
 
-def _lines(file: Path) -> Iterable[tuple[int, bytes]]:
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of the whole lines of a file; the last one may not be finished."""
     try:
-        data = file.read_bytes() if file.exists() else b""
+        with file.open("rb") as opened:
+            for number, line in enumerate(opened, start=1):
+                if line.endswith(b"\n"):
+                    yield number, line
+    except FileNotFoundError:
+        return
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}"
         raise RunFolderError(message) from error
-    return enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1)
 
 
 def _differences(old: Manifest, new: Manifest) -> Iterable[str]:
