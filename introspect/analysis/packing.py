@@ -24,7 +24,20 @@ OUTCOMES = "outcomes-*.parquet"
 GRADED = "outcomes.json"
 LEFT_OUT = ("reply",)
 """Columns that are long and that no statistic reads; the trials have them."""
-NAMES = ("protocol", "task", "info", "arm", "unit", "concept", "wording", "item", "prompt", "noticed", "answer", "truth")
+NAMES = (
+    "protocol",
+    "task",
+    "info",
+    "arm",
+    "unit",
+    "concept",
+    "wording",
+    "item",
+    "prompt",
+    "noticed",
+    "answer",
+    "truth",
+)
 """Columns with few different values, which are held once each."""
 
 
@@ -95,6 +108,10 @@ class ClaimsOnDemand(Mapping[str, Claim]):
             if trial.finish != "scored":
                 return self._grader.grade(trial.reply)
         raise KeyError(key)
+
+    def of(self, trials: Sequence[Trial]) -> dict[str, Claim]:
+        """Return the claims of trials that have been read already."""
+        return {trial.key: self._grader.grade(trial.reply) for trial in trials if trial.finish != "scored"}
 
     def __iter__(self) -> Iterator[str]:
         yield from self._spoken().select("key").collect()["key"]

@@ -13,6 +13,7 @@ from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
 from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
+from introspect.cli.folders import merge, pack
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
@@ -34,7 +35,7 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, run, grade, analyze, compare, figures, report, export):
+for _verb in (ask, run, merge, pack, grade, analyze, compare, figures, report, export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (calibrate, validate, bench, models):
     app.command()(_verb)

@@ -75,7 +75,7 @@ class RunFolder:
         """
         if (self.path / MANIFEST).is_file():
             old = read_manifest(self.path)
-            differences = list(_differences(old, manifest))
+            differences = list(differences(old, manifest))
             if differences:
                 message = (
                     f"{self.path} holds another run, and nothing was changed in it: {'; '.join(differences)}. "
@@ -300,7 +300,8 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
         raise RunFolderError(message) from error
 
 
-def _differences(old: Manifest, new: Manifest) -> Iterable[str]:
+def differences(old: Manifest, new: Manifest) -> Iterable[str]:
+    """Say in which ways two manifests are not of one run; nothing where they are."""
     if old.schema_version != new.schema_version:
         yield f"its format is version {old.schema_version}, this one writes version {new.schema_version}"
     before, after = old.plan.identity(), new.plan.identity()

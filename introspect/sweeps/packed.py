@@ -27,7 +27,14 @@ ROWS = 50_000
 """Trials of a file, and most that are held at a time while packing."""
 KEY = re.compile(rb'\{"key":"([0-9a-f]{32})"')
 PLACES = {"key": pl.String, "file": pl.String, "start": pl.Int64, "size": pl.Int64}
-COLUMNS = {"key": pl.String, "finish": pl.String, "task": pl.String, "arm": pl.String, "line": pl.String}
+COLUMNS = {
+    "key": pl.String,
+    "finish": pl.String,
+    "task": pl.String,
+    "arm": pl.String,
+    "n_options": pl.Int64,
+    "line": pl.String,
+}
 
 Written = Callable[[Path, int, Sequence[Trial]], None]
 """What is written of some trials beside them: the folder, the number of the file, and the trials."""
@@ -73,6 +80,14 @@ class PackedTrials(Sequence[Trial]):
     def frame(self) -> pl.LazyFrame:
         """Return the table, unread."""
         return pl.scan_parquet(files(self.path))
+
+
+def option_counts(trials: Sequence[Trial], task: str) -> set[int]:
+    """Return how many answers are on offer in the trials of a task."""
+    if isinstance(trials, PackedTrials):
+        column = trials.frame().filter(pl.col("task") == task).select(pl.col("n_options").unique())
+        return set(column.collect()["n_options"])
+    return {len(trial.spec.options) for trial in trials if trial.spec.task == task}
 
 
 def is_packed(path: Path) -> bool:
@@ -188,7 +203,10 @@ def _lines_at(places: pl.DataFrame) -> list[str]:
 def _write(file: Path, places: pl.DataFrame) -> list[Trial]:
     lines = _lines_at(places)
     trials = parsed(pl.LazyFrame({"line": lines}, schema={"line": pl.String}))
-    rows = [(t.key, t.finish, t.spec.task, t.spec.arm, line) for t, line in zip(trials, lines, strict=True)]
+    rows = [
+        (t.key, t.finish, t.spec.task, t.spec.arm, len(t.spec.options), line)
+        for t, line in zip(trials, lines, strict=True)
+    ]
     pl.DataFrame(rows, schema=COLUMNS, orient="row").write_parquet(file, compression="zstd")
     return trials
 
