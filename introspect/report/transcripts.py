@@ -77,8 +77,8 @@ def listing(trials: Sequence[Trial], most: int = MOST_SCORED) -> str:
 def of_packed(n: int, n_all: int) -> str:
     """Say which trials are listed where they are a sample of packed ones."""
     return (
-        f"Listed is a random sample of {n:,} of the {n_all:,} trials, as many from each task and arm as there are, up to "
-        "an equal number; all others are in the run folder. The numbers above rest on every trial."
+        f"Listed is a random sample of {n:,} of the {n_all:,} trials, the same number from each task and arm as far as "
+        "there are so many; all others are in the run folder. The numbers above rest on every trial."
     )
 
 

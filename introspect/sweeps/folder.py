@@ -75,10 +75,10 @@ class RunFolder:
         """
         if (self.path / MANIFEST).is_file():
             old = read_manifest(self.path)
-            differences = list(differences(old, manifest))
-            if differences:
+            found = list(differences(old, manifest))
+            if found:
                 message = (
-                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(differences)}. "
+                    f"{self.path} holds another run, and nothing was changed in it: {'; '.join(found)}. "
                     "Use another --out, or the plan as it was"
                 )
                 raise RunFolderError(message)

@@ -1,8 +1,8 @@
 """Runs of one plan that were made in different places become one.
 
-The folders have to hold the same run: plan, subject, vectors, wordings and concepts. What has a trial in several of them
-has it once in the outcome, and where two do not agree on it nothing is merged. The trials of each folder become a shard
-of the new one, named after their content, so that merging again changes nothing.
+The folders have to hold the same run: plan, subject, vectors, wordings and concepts. A trial that several of them have
+is taken once, and where two do not agree on it nothing is merged. The trials of each folder become a shard of the new
+one; the folders themselves stay as they are.
 """
 
 import hashlib
