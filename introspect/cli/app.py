@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
             _say("stopped. What was finished is kept; the same command goes on from there.")
         raise
     except IntrospectError as error:
-        _say(str(error))
+        _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
     except OSError as error:
         _say(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}")
     sys.exit(2)

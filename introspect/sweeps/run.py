@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from introspect.progress import track
 from introspect.protocols.materials import Materials
-from introspect.protocols.trials import prompt_of, replies, request, run_trials
+from introspect.protocols.trials import about, prompt_of, replies, request, run_trials
 from introspect.records import Plan, Prompt, Trial, TrialSpec
 from introspect.subjects.engine.tune import WIDTHS
 from introspect.subjects.local import LocalSubject
@@ -103,7 +103,12 @@ def run_block(
         known: Keys of the trials, and names of the prompts, that are on the disk; the prompts written are added.
     """
     done, kept = known
-    for trials in _soon(run_trials(block, materials, width)):
+    finished = _soon(run_trials(block, materials, width))
+    while True:
+        with about(*block):
+            trials = next(finished, None)
+        if trials is None:
+            return
         missing = [trial for trial in trials if trial.key not in done]
         folder.append(missing, _new_prompts(missing, materials, kept))
         yield missing
