@@ -12,7 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.criteria import print_forecasts, print_study
-from introspect.cli.executors import AddressOption, ExecutorOption, GpusOption, WorkersOption, chosen
+from introspect.cli.executors import (
+    AddressOption,
+    ExecutorOption,
+    GpusOption,
+    WorkersOption,
+    chosen,
+    duration,
+    print_forecasts_of,
+)
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
@@ -60,11 +68,15 @@ def run(  # noqa: PLR0913 - one option each
 
     introspect run experiments/battery/plan.toml --out runs/battery --executor ray --workers 2
     """
-    from introspect.sweeps.plans import is_battery, is_study, load_plan
+    from introspect.sweeps.plans import is_battery, is_study, load_battery, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
     where = chosen(executor, address, workers, gpus_per_worker)
+    if where is not None and dry_run:
+        plans = load_battery(plan, overrides or []) if is_battery(plan) else [load_plan(plan, overrides or [])]
+        print_forecasts_of(where, plans, max_trials)
+        return
     if is_study(plan):
         _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
         return
@@ -380,8 +392,8 @@ def _print_battery(prepared: "list[Prepared]") -> None:
     for each in prepared:
         cost = estimate(each)
         seconds, trials = seconds + cost.seconds, trials + cost.n_trials
-        table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), _duration(cost.seconds))
-    table.add_row("all", "", str(trials), _duration(seconds), style="bold")
+        table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), duration(cost.seconds))
+    table.add_row("all", "", str(trials), duration(seconds), style="bold")
     console = Console(highlight=False)
     console.print(table)
     for said in {other_salt(each.plan.salt) for each in prepared} - {None}:
@@ -403,19 +415,9 @@ def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
         "split": f"{plan.side or 'both sides'}, salt {plan.salt!r}",
         "cells": str(cost.n_cells),
         "trials": f"{cost.n_trials} of {cost.n_all} in the plan, {cost.rows} rows at a time ({cost.way})",
-        "time": f"at most {_duration(cost.seconds)} (measured on this machine, replies of full length)",
+        "time": f"at most {duration(cost.seconds)} (measured on this machine, replies of full length)",
         "memory": f"{cost.weights_mib:.0f} MiB weights and {cost.cache_mib:.0f} MiB of cache",
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))
     Console(highlight=False).print(table)
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -24,7 +24,7 @@ from introspect.progress import Advance, silent, track
 from introspect.sweeps.folder import SHARDS, TRIALS, RunFolder, read_manifest
 from introspect.sweeps.queue import MOST_DEATHS, Block, Queue
 from introspect.sweeps.run import blocks
-from introspect.sweeps.worker import Begun, Finished, Message, Ready, Wrote
+from introspect.sweeps.worker import Begun, Finished, Forecast, Message, Ready, Wrote
 
 MOMENT = 0.5
 """Seconds between looks at whether there is room for another worker."""
@@ -147,6 +147,8 @@ class Driver:
                 self._gone(shard, why)
             case Failed(error):
                 raise error
+            case Forecast():
+                return
 
     def _begun(self, shard: str, begun: Begun) -> None:
         if self.plan is None:
@@ -270,6 +272,29 @@ def drive(pool: Pool, out: Path, n_workers: int) -> None:
         said = Console(stderr=True)
         said.print(f"starting {n_workers} worker{'s' if n_workers != 1 else ''}", highlight=False)
         driver.run()
+
+
+def forecast(pool: Pool) -> Forecast:
+    """Let one worker load the subject and measure what the plan will cost.
+
+    Raises:
+        IntrospectError: What the worker raised, or it was lost.
+    """
+    pool.start("forecast")
+    while True:
+        for shard, event in pool.wait(MOMENT):
+            match event:
+                case Begun():
+                    pool.send(shard, "forecast")
+                case Forecast():
+                    return event
+                case Failed(error):
+                    raise error
+                case Gone(why):
+                    message = f"the worker that was to measure the plan was lost: {why}"
+                    raise ExecutorError(message)
+                case _:
+                    continue
 
 
 def refuse_orphans(out: Path) -> None:

@@ -23,8 +23,8 @@ from typing import Any
 import introspect
 from introspect.errors import ExecutorError
 from introspect.records import Plan, TrialSpec
-from introspect.sweeps.drive import Event, Failed, Gone, drive
-from introspect.sweeps.worker import Job, Worker
+from introspect.sweeps.drive import Event, Failed, Gone, drive, forecast
+from introspect.sweeps.worker import Forecast, Job, Worker
 
 STORE_BYTES = 128 * 2**20
 """Shared memory for objects; only small messages travel."""
@@ -93,6 +93,11 @@ class RayExecutor:
     def run_specs(self, plan: Plan, specs: Sequence[TrialSpec], out: Path) -> None:
         """Run these trials, of a plan's subject and with its vectors, into a folder."""
         self._run(Job(self._spread(plan), specs=tuple(specs)), out)
+
+    def forecast(self, plan: Plan, max_trials: int | None = None) -> Forecast:
+        """Return what a plan will cost, measured on one worker; nothing is written."""
+        with connected(self), RayPool(self, Job(self._spread(plan), max_trials), Path.cwd()) as pool:
+            return forecast(pool)
 
     @property
     def n_cpus(self) -> int:

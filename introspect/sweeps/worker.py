@@ -6,6 +6,7 @@ of which yields messages; the driver (``introspect.sweeps.drive``) reads them.
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from introspect.protocols.materials import Materials
 from introspect.protocols.trials import replies
 from introspect.records import Manifest, Plan, TrialSpec, digest
 from introspect.sweeps.cells import cell_of
+from introspect.sweeps.estimate import Estimate, estimate
 from introspect.sweeps.folder import RunFolder, read_prompts
 from introspect.sweeps.prepare import Prepared, prepare
 from introspect.sweeps.run import find_width, run_block
@@ -65,7 +67,16 @@ class Finished:
     """A block is done."""
 
 
-Message = Begun | Ready | Wrote | Finished
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a plan will cost on workers like this one; ``loading`` are the seconds until it had its subject."""
+
+    manifest: Manifest
+    cost: Estimate
+    loading: float
+
+
+Message = Begun | Ready | Wrote | Finished | Forecast
 
 
 class Worker:
@@ -83,13 +94,15 @@ class Worker:
         self._prepared: Prepared | None = None
         self._materials: Materials | None = None
         self._folder: RunFolder | None = None
-        self._width = 0
+        self._width, self._loading = 0, 0.0
 
     def begin(self) -> Iterator[Begun]:
         """Load the subject and enumerate the trials."""
         if self.home and Path(self.home).is_dir():
             os.chdir(self.home)
+        since = time.monotonic()
         prepared = prepare(self.job.plan, self.job.max_trials)
+        self._loading = time.monotonic() - since
         if self.job.specs is not None:
             prepared = replace(prepared, specs=list(self.job.specs), everything=list(self.job.specs))
         self._prepared = prepared
@@ -133,6 +146,11 @@ class Worker:
         for missing in run_block(self._folder, block, self._materials, self._width, (set(done), kept)):
             yield Wrote(tuple(trial.key for trial in missing))
         yield Finished()
+
+    def forecast(self) -> Iterator[Forecast]:
+        """Measure what the plan will cost; nothing is written."""
+        prepared = self._begun()
+        yield Forecast(prepared.manifest(), estimate(prepared), self._loading)
 
     def _begun(self) -> Prepared:
         if self._prepared is None:

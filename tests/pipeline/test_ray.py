@@ -116,7 +116,7 @@ def _of_ray(entry: Path) -> bool:
 
 def _listening(pid: int) -> set[str]:
     """The addresses at which a process listens, from the kernel's tables."""
-    sockets = {os.readlink(entry)[8:-1] for entry in Path(f"/proc/{pid}/fd").iterdir() if _is_socket(entry)}
+    sockets = {str(entry.readlink())[8:-1] for entry in Path(f"/proc/{pid}/fd").iterdir() if _is_socket(entry)}
     found = set()
     for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
@@ -130,7 +130,7 @@ def _listening(pid: int) -> set[str]:
 
 def _is_socket(entry: Path) -> bool:
     try:
-        return os.readlink(entry).startswith("socket:")
+        return str(entry.readlink()).startswith("socket:")
     except OSError:
         return False
 
