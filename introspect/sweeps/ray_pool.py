@@ -20,7 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import introspect
 from introspect.errors import ExecutorError
 from introspect.records import Plan, TrialSpec
 from introspect.sweeps.drive import Event, Failed, Gone, drive, forecast
@@ -247,5 +246,5 @@ def _first_line(error: BaseException) -> str:
 
 def _package_path() -> str:
     """Return where this package is, before whatever else is looked through for packages."""
-    own = str(Path(introspect.__file__).parent.parent)
+    own = str(Path(__file__).parents[2])
     return os.pathsep.join(dict.fromkeys([own, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])).strip(os.pathsep)
