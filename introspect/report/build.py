@@ -17,12 +17,12 @@ MOST_TRIALS = 3000
 """Trials of which a page has the transcripts; of a larger run a seeded sample, the rest is in the run folder."""
 
 
-def shown(analysis: Analysis, most: int = MOST_TRIALS) -> tuple[Sequence[Trial], Mapping[str, Claim]]:
+def shown(analysis: Analysis, most: int | None = None) -> tuple[Sequence[Trial], Mapping[str, Claim]]:
     """Return the trials whose transcripts a page has, and their claims: all of them, or of packed trials a sample.
 
     The sample has the same number from every arm of every task, as far as there are so many.
     """
-    trials, claims = analysis.run.trials, analysis.claims
+    trials, claims, most = analysis.run.trials, analysis.claims, most or MOST_TRIALS
     if not isinstance(trials, PackedTrials) or len(trials) <= most:
         return tuple(trials), claims
     keys = sampled(trials.frame().select("key", "task", "arm").collect(), most, analysis.run.manifest.plan.seed)

@@ -104,7 +104,7 @@ def test_a_line_that_was_never_finished_is_left_out_of_a_packing(small, command)
 
 @pytest.mark.parametrize("damage", ["contradiction", "no key", "no trial"])
 def test_damaged_lines_are_refused_in_a_sentence_and_nothing_is_changed(small, command, damage):
-    folder, _, known = small
+    folder, *_ = small
     shard = next((folder / "shards").glob("*.trials.jsonl"))
     line = shard.read_bytes().splitlines()[0]
     other = line.replace(b'"reply":"', b'"reply":"Not ')
