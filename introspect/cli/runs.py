@@ -24,6 +24,7 @@ from introspect.cli.executors import (
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
+    from introspect.records import Plan
     from introspect.sweeps.estimate import Estimate
     from introspect.sweeps.prepare import Prepared
     from introspect.sweeps.ray_pool import RayExecutor
@@ -68,14 +69,13 @@ def run(  # noqa: PLR0913 - one option each
 
     introspect run experiments/battery/plan.toml --out runs/battery --executor ray --workers 2
     """
-    from introspect.sweeps.plans import is_battery, is_study, load_battery, load_plan
+    from introspect.sweeps.plans import is_battery, is_study, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
     where = chosen(executor, address, workers, gpus_per_worker)
     if where is not None and dry_run:
-        plans = load_battery(plan, overrides or []) if is_battery(plan) else [load_plan(plan, overrides or [])]
-        print_forecasts_of(where, plans, max_trials)
+        print_forecasts_of(where, _plans_of(plan, overrides or []), max_trials)
         return
     if is_study(plan):
         _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
@@ -94,6 +94,16 @@ def run(  # noqa: PLR0913 - one option each
     with where or nullcontext():
         sweep(loaded, folder, max_trials, executor=where)
     _next(folder)
+
+
+def _plans_of(plan: Path, overrides: list[str]) -> "list[Plan]":
+    """Return the plans of a file: of a study about what it will run."""
+    from introspect.studies.study import planned
+    from introspect.sweeps.plans import is_battery, is_study, load_battery, load_plan, load_study
+
+    if is_study(plan):
+        return planned(*load_study(plan, overrides))
+    return load_battery(plan, overrides) if is_battery(plan) else [load_plan(plan, overrides)]
 
 
 def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
@@ -416,6 +426,8 @@ def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
         "cells": str(cost.n_cells),
         "trials": f"{cost.n_trials} of {cost.n_all} in the plan, {cost.rows} rows at a time ({cost.way})",
         "time": f"at most {duration(cost.seconds)} (measured on this machine, replies of full length)",
+        "tokens": f"{cost.load.n_prefixes:,} prefixes of {cost.load.prefix_tokens:,} tokens, "
+        f"{cost.load.own_tokens:,} of the trials' own, at most {cost.load.reply_tokens:,} of replies",
         "memory": f"{cost.weights_mib:.0f} MiB weights and {cost.cache_mib:.0f} MiB of cache",
     }
     for name, value in rows.items():

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.console import Console
 from introspect.errors import ExecutorError, RunFolderError
 from introspect.progress import Advance, silent, track
 from introspect.sweeps.folder import SHARDS, TRIALS, RunFolder, read_manifest
+from introspect.sweeps.pool import Failed, Gone, Pool
 from introspect.sweeps.queue import MOST_DEATHS, Block, Queue
 from introspect.sweeps.run import blocks
 from introspect.sweeps.worker import Begun, Finished, Forecast, Message, Ready, Wrote
@@ -30,48 +30,6 @@ MOMENT = 0.5
 """Seconds between looks at whether there is room for another worker."""
 PATIENCE = 600.0
 """Seconds for which a run without any worker waits for room."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A worker that was lost, with what is known of it."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A worker whose code raised."""
-
-    error: BaseException
-
-
-Event = tuple[str, Message | Gone | Failed]
-
-
-@runtime_checkable
-class Pool(Protocol):
-    """Starts workers and carries calls and messages; it repeats nothing and revives nobody."""
-
-    def start(self, shard: str) -> None:
-        """Ask for a worker and let it begin; it may be long until it does."""
-        ...
-
-    def send(self, shard: str, method: str, *arguments: object) -> None:
-        """Call a method of a worker that has nothing to do."""
-        ...
-
-    def wait(self, seconds: float) -> Iterable[Event]:
-        """Return what happened, at the latest after so many seconds."""
-        ...
-
-    def room(self) -> bool:
-        """Whether there is room for one more worker."""
-        ...
-
-    def end(self, shard: str) -> None:
-        """Let a worker go, whatever it is doing."""
-        ...
 
 
 @dataclass(slots=True)
@@ -269,8 +227,8 @@ def drive(pool: Pool, out: Path, n_workers: int) -> None:
     with RunFolder(out) as folder, ExitStack() as stack:
         refuse_orphans(out)
         driver = Driver(pool, folder, n_workers, stack)
-        said = Console(stderr=True)
-        said.print(f"starting {n_workers} worker{'s' if n_workers != 1 else ''}", highlight=False)
+        word = f"starting {n_workers} worker{'s' if n_workers != 1 else ''}"
+        Console(stderr=True).print(word, highlight=False)
         driver.run()
 
 

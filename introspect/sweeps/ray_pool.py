@@ -22,7 +22,8 @@ from typing import Any
 
 from introspect.errors import ExecutorError
 from introspect.records import Plan, TrialSpec
-from introspect.sweeps.drive import Event, Failed, Gone, drive, forecast
+from introspect.sweeps.drive import drive, forecast
+from introspect.sweeps.pool import Event, Failed, Gone
 from introspect.sweeps.worker import Forecast, Job, Worker
 
 STORE_BYTES = 128 * 2**20

@@ -23,7 +23,7 @@ class InlinePool:
         self.streams[shard] = getattr(self.workers[shard], method)(*arguments)
 
     def wait(self, seconds):
-        from introspect.sweeps.drive import Failed, Gone
+        from introspect.sweeps.pool import Failed, Gone
 
         for shard, stream in list(self.streams.items()):
             number = list(self.heard).index(shard)
