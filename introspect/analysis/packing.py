@@ -24,21 +24,6 @@ OUTCOMES = "outcomes-*.parquet"
 GRADED = "outcomes.json"
 LEFT_OUT = ("reply",)
 """Columns that are long and that no statistic reads; the trials have them."""
-NAMES = (
-    "protocol",
-    "task",
-    "info",
-    "arm",
-    "unit",
-    "concept",
-    "wording",
-    "item",
-    "prompt",
-    "noticed",
-    "answer",
-    "truth",
-)
-"""Columns with few different values, which are held once each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +69,7 @@ def packed_outcomes(path: Path) -> pl.DataFrame | None:
         columns = [name for name in SCHEMA if name not in LEFT_OUT]
         if said != {"grader": RuleGrader.name, "columns": columns}:
             return None
-        frame = pl.scan_parquet(path / PACKED / OUTCOMES)
-        names = [pl.col(name).cast(pl.Categorical) for name in NAMES]
-        return frame.with_columns(names).collect()
+        return pl.read_parquet(path / PACKED / OUTCOMES)
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         message = f"the packed outcomes of {path} are damaged ({str(error).splitlines()[0]}); pack the run again"
         raise RunFolderError(message) from error

@@ -209,7 +209,7 @@ class RayPool:
         if not streams:
             return []
         ready, _ = self._ray.wait(streams, num_returns=1, timeout=seconds)
-        events = [(self._streams[stream], self._next(stream)) for stream in ready]
+        events = [(self._streams[stream], self._next(stream)) for stream in ready if stream in self._streams]
         return [(shard, event) for shard, event in events if event is not None]
 
     def room(self) -> bool:
@@ -235,7 +235,8 @@ class RayPool:
             self._streams.pop(stream)
             return Failed(error.cause if isinstance(error.cause, BaseException) else error)
         except errors.RayError as error:  # ActorDiedError and ActorUnavailableError, and what a lost node takes along
-            shard = self._streams.pop(stream)
+            shard = self._streams[stream]
+            self._streams = {each: name for each, name in self._streams.items() if name != shard}
             self.end(shard)
             return Gone(_first_line(error))
 
