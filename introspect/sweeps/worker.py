@@ -15,6 +15,7 @@ from introspect.errors import ExecutorError
 from introspect.protocols.materials import Materials
 from introspect.protocols.trials import replies
 from introspect.records import Manifest, Plan, TrialSpec, digest
+from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
 from introspect.sweeps.estimate import Estimate, estimate
 from introspect.sweeps.folder import RunFolder, read_prompts
@@ -87,10 +88,11 @@ class Worker:
         out: The run folder, on storage that driver and workers share.
         shard: The worker's name, and that of its files.
         home: The folder in which the driver was started, from which the plan's paths start.
+        subject: The subject, where this process has it already.
     """
 
-    def __init__(self, job: Job, out: str, shard: str, home: str = "") -> None:
-        self.job, self.out, self.shard, self.home = job, Path(out), shard, home
+    def __init__(self, job: Job, out: str, shard: str, home: str = "", subject: LocalSubject | None = None) -> None:
+        self.job, self.out, self.shard, self.home, self.subject = job, Path(out), shard, home, subject
         self._prepared: Prepared | None = None
         self._materials: Materials | None = None
         self._folder: RunFolder | None = None
@@ -101,7 +103,7 @@ class Worker:
         if self.home and Path(self.home).is_dir():
             os.chdir(self.home)
         since = time.monotonic()
-        prepared = prepare(self.job.plan, self.job.max_trials)
+        prepared = prepare(self.job.plan, self.job.max_trials, self.subject)
         self._loading = time.monotonic() - since
         if self.job.specs is not None:
             prepared = replace(prepared, specs=list(self.job.specs), everything=list(self.job.specs))

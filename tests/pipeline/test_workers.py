@@ -6,12 +6,22 @@ from inline import InlinePool
 WORKERS = 3
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def job(plan_file):
     from introspect.sweeps.plans import load_plan
     from introspect.sweeps.worker import Job
 
     return Job(load_plan(plan_file))
+
+
+@pytest.fixture(scope="module")
+def subject(job, cache_folder):
+    """The plan's subject, loaded once for all workers of these tests."""
+    from introspect.sweeps.prepare import load_plan_subject
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INTROSPECT_CACHE", str(cache_folder))
+        return load_plan_subject(job.plan)
 
 
 def lines(folder):
@@ -21,22 +31,29 @@ def lines(folder):
     return sorted(line for file in files_of(folder, TRIALS) for line in file.read_bytes().splitlines())
 
 
-def driven(job, out, **options):
-    from introspect.sweeps.drive import drive
+@pytest.fixture
+def driven(subject):
+    """Run the job on workers in this process."""
 
-    pool = InlinePool(job, out, **options)
-    try:
-        drive(pool, out, WORKERS)
-    finally:
-        for shard in list(pool.workers):
-            pool.end(shard)
-    return pool
+    def run(out, loses=lambda worker, message: False, room=True):
+        from introspect.sweeps.drive import drive
+
+        pool = InlinePool(job, out, subject, loses)
+        pool.has_room = room
+        try:
+            drive(pool, out, WORKERS)
+        finally:
+            for shard in list(pool.workers):
+                pool.end(shard)
+        return pool
+
+    return run
 
 
-def test_workers_give_the_lines_of_a_run_in_one_process_each_once(job, finished_run, tmp_path):
+def test_workers_give_the_lines_of_a_run_in_one_process_each_once(driven, finished_run, tmp_path):
     from introspect.sweeps.folder import read_prompts
 
-    pool = driven(job, tmp_path / "run")
+    pool = driven(tmp_path / "run")
     assert lines(tmp_path / "run") == lines(finished_run)
     assert read_prompts(tmp_path / "run") == read_prompts(finished_run)
     assert not (tmp_path / "run" / "trials.jsonl").exists(), "the driver writes no trial"
@@ -45,42 +62,41 @@ def test_workers_give_the_lines_of_a_run_in_one_process_each_once(job, finished_
 
 
 @pytest.mark.parametrize(
-    "loses",
+    ("loses", "room"),
     [
-        lambda worker, message: worker == 0 and message == 1,  # before it has its subject
-        lambda worker, message: worker == 0 and message == 2,  # while it makes the vectors
-        lambda worker, message: worker == 1 and message == 4,  # in a block, some of it written
-        lambda worker, message: worker < 2 and message == 4 + worker,  # two of three
+        (lambda worker, message: (worker, message) == (0, 1), True),  # before it has its subject
+        (lambda worker, message: (worker, message) == (0, 2), False),  # when it has just made the vectors
+        (lambda worker, message: (worker, message) == (1, 3), False),  # in a block, some of it written
+        (lambda worker, message: worker < 2 and message == 3 + worker, True),  # two of three
     ],
     ids=["loading", "vectors", "block", "two"],
 )
-@pytest.mark.parametrize("room", [True, False], ids=["replaced", "not replaced"])
-def test_a_worker_that_is_lost_changes_no_trial(job, finished_run, tmp_path, loses, room):
-    driven(job, tmp_path / "run", loses=loses, room=room)
+def test_a_worker_that_is_lost_changes_no_trial(driven, finished_run, tmp_path, loses, room):
+    driven(tmp_path / "run", loses=loses, room=room)
     assert lines(tmp_path / "run") == lines(finished_run)
 
 
 def test_a_run_begun_by_workers_is_finished_in_one_process_and_the_other_way_round(
-    job, plan_file, finished_run, tmp_path, command
+    driven, plan_file, finished_run, tmp_path, command
 ):
     from introspect.errors import ExecutorError
 
     def all_lost(worker, message):
-        return message >= 5
+        return message >= 4
 
     with pytest.raises(ExecutorError, match=r"workers were lost|no room"):
-        driven(job, tmp_path / "first", loses=all_lost)
+        driven(tmp_path / "first", loses=all_lost)
     begun = lines(tmp_path / "first")
     assert 0 < len(begun) < 54
     assert command("run", plan_file, "--out", tmp_path / "first").code == 0
     assert lines(tmp_path / "first") == lines(finished_run)
 
     assert command("run", plan_file, "--out", tmp_path / "second", "--max-trials", 20).code == 0
-    driven(job, tmp_path / "second")
+    driven(tmp_path / "second")
     assert lines(tmp_path / "second") == lines(finished_run)
 
 
-def test_an_error_in_a_worker_is_raised_as_itself_with_the_key_of_its_trial(job, tmp_path, monkeypatch):
+def test_an_error_in_a_worker_is_raised_as_itself_with_the_key_of_its_trial(driven, tmp_path, monkeypatch):
     from introspect.errors import AuditError
     from introspect.protocols import trials
 
@@ -90,13 +106,13 @@ def test_an_error_in_a_worker_is_raised_as_itself_with_the_key_of_its_trial(job,
 
     monkeypatch.setattr(trials, "answered", wrong)
     with pytest.raises(AuditError, match="added twice") as raised:
-        driven(job, tmp_path / "run")
+        driven(tmp_path / "run")
     assert len(raised.value.__notes__) == 1
     assert raised.value.__notes__[0].startswith("in the trial ")
     assert len(raised.value.__notes__[0].split()[3]) == 32
 
 
-def test_a_run_on_which_a_worker_still_writes_is_not_gone_on_with(job, tmp_path):
+def test_a_run_on_which_a_worker_still_writes_is_not_gone_on_with(driven, tmp_path):
     from filelock import FileLock
 
     from introspect.errors import RunFolderError
@@ -106,7 +122,7 @@ def test_a_run_on_which_a_worker_still_writes_is_not_gone_on_with(job, tmp_path)
         FileLock(tmp_path / "run" / "shards" / "worker-1.lock"),
         pytest.raises(RunFolderError, match="still writing"),
     ):
-        driven(job, tmp_path / "run")
+        driven(tmp_path / "run")
 
 
 def test_options_of_ray_without_ray_are_refused_in_one_sentence(command, plan_file, monkeypatch):
