@@ -32,7 +32,7 @@ def lines(folder):
 
 
 @pytest.fixture
-def driven(subject):
+def driven(job, subject):
     """Run the job on workers in this process."""
 
     def run(out, loses=lambda worker, message: False, room=True):
