@@ -133,3 +133,46 @@ def test_options_of_ray_without_ray_are_refused_in_one_sentence(command, plan_fi
     done = command("run", plan_file, "--executor", "ray")
     assert done.code == 2
     assert "pip install 'introspect[ray]'" in " ".join(done.err.split())
+
+
+def test_a_plan_is_measured_on_a_worker_and_nothing_is_written(job, subject, tmp_path):
+    from introspect.sweeps.drive import forecast
+
+    cost = forecast(InlinePool(job, tmp_path / "none", subject)).cost
+    assert (cost.n_trials, cost.load.reply_tokens) == (54, 54 * 8)
+    assert 0 < cost.load.n_prefixes < 54
+    assert cost.load.prefix_tokens >= 8 * cost.load.n_prefixes
+    assert cost.seconds_with(1) == pytest.approx(cost.seconds)
+    assert cost.seconds_with(10**6) == pytest.approx(cost.seconds / cost.n_blocks)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_a_run_takes_as_long_as_was_said_to_a_quarter(job, subject, tmp_path):
+    from time import perf_counter
+
+    from introspect.sweeps.drive import drive, forecast
+
+    longer = {"max_new_tokens": 64, "batch_size": 32, "samples": 8, "none_samples": 8}
+    long = type(job)(job.plan.model_copy(update=longer))
+    said = forecast(InlinePool(long, tmp_path / "none", subject)).cost
+    pool, begun = InlinePool(long, tmp_path / "run", subject), []
+    send = pool.send
+
+    def timed(shard, method, *arguments):
+        if method == "run" and not begun:
+            begun.append(perf_counter())
+        send(shard, method, *arguments)
+
+    pool.send = timed
+    drive(pool, tmp_path / "run", 1)
+    took = perf_counter() - begun[0]
+    tokens = sum(len(trial.reply_tokens) for trial in _trials(tmp_path / "run"))
+    assert tokens > 0.9 * said.load.reply_tokens, "replies of full length, which is what is estimated"
+    assert said.seconds == pytest.approx(took, rel=0.25)
+
+
+def _trials(folder):
+    from introspect.sweeps.folder import read_trials
+
+    return read_trials(folder)
