@@ -65,8 +65,7 @@ def test_a_page_of_a_packed_run_has_a_sample_of_every_arm_and_says_so(small, com
     assert [trial.spec.arm for trial in listed].count("concept") == 20
     assert {key: claims[key] for key in claims} == {trial.key: analysis.claims[trial.key] for trial in listed}
     assert shown(analysis, most=60)[0] == listed, "the same trials every time"
-    assert command("report", folder, "--out", folder / "all.html").code == 0
-    assert "random sample" not in (folder / "all.html").read_text()
+    assert len(shown(analysis)[0]) == 900, "as many as a page holds are all there"
 
 
 def test_a_large_page_says_how_many_trials_it_lists(small, command, monkeypatch):
