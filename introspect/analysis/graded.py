@@ -89,8 +89,11 @@ def gradings(run: Run, grader: Grader | str | None, calibration: Calibration | P
     else:
         reader = RuleGrader() if grader is None or isinstance(grader, str) else grader
         ruled = isinstance(reader, RuleGrader)
-        frame = packed_outcomes(run.path) if ruled and isinstance(run.trials, PackedTrials) else None
-        claims = grade_run(run, reader) if frame is None else ClaimsOnDemand(run.trials, reader)
+        trials, frame = run.trials, None
+        if isinstance(trials, PackedTrials) and ruled and (frame := packed_outcomes(run.path)) is not None:
+            claims = ClaimsOnDemand(trials, reader)
+        else:
+            claims = grade_run(run, reader)
         name = RuleGrader.name if ruled else next((claim.grader for claim in claims.values()), RuleGrader.name)
     known = read_calibration(calibration) if isinstance(calibration, Path) else calibration
     if known is not None and known.grader != name:

@@ -68,14 +68,14 @@ def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | No
 
 
 @contextmanager
-def about(*specs: TrialSpec) -> Iterator[None]:
-    """Let an error say which trial, or which stretch of trials, it was raised in; the innermost place counts."""
+def about(spec: TrialSpec, n: int = 1) -> Iterator[None]:
+    """Let an error say which trial it was raised in, or which one the ``n`` begin with; the innermost place counts."""
     try:
         yield
     except Exception as error:
         if not getattr(error, "__notes__", None):
-            several = f" or one of the {len(specs) - 1} behind it" if len(specs) > 1 else ""
-            error.add_note(f"in the trial {specs[0].key}{several}")
+            several = f" or one of the {n - 1} behind it" if n > 1 else ""
+            error.add_note(f"in the trial {spec.key}{several}")
         raise
 
 

@@ -105,7 +105,7 @@ def run_block(
     done, kept = known
     finished = _soon(run_trials(block, materials, width))
     while True:
-        with about(*block):
+        with about(block[0], len(block)):
             trials = next(finished, None)
         if trials is None:
             return

@@ -1,7 +1,7 @@
 """Ray itself: two workers on this machine, one of which is killed, and a cluster that loses a node.
 
-Ray takes some seconds to start, so one session is shared. The driver's own rules are tested without Ray in
-``test_workers``.
+Ray takes some seconds to start, so one session is shared; it is not imported before it is told where to listen. The
+driver's own rules are tested without Ray in ``test_workers``.
 """
 
 import os
@@ -9,11 +9,12 @@ import signal
 import socket
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 
 @pytest.fixture(scope="module")
