@@ -7,6 +7,7 @@ driver's own rules are tested without Ray in ``test_workers``.
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ import pytest
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 
+KEY = "hf_aKeyThatNobodyMayWriteDown"
+
+
 @pytest.fixture(scope="module")
 def ray_here(cache_folder):
     """Two workers' worth of Ray, started as ``introspect run --executor ray`` starts it."""
@@ -25,6 +29,7 @@ def ray_here(cache_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INTROSPECT_CACHE", str(cache_folder))  # before Ray starts: its workers inherit the environment
         patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("HF_TOKEN", KEY)
         with RayExecutor(n_workers=2, cpus=1) as executor:
             yield executor
 
@@ -96,7 +101,17 @@ def test_what_is_wrong_with_a_plan_comes_back_from_the_worker_as_it_is(ray_here,
         sweep(wrong, tmp_path / "run", executor=ray_here)
 
 
-def test_ray_listens_on_this_machine_only_and_is_told_no_key(ray_here):
+def test_no_key_of_the_environment_is_in_ray_s_logs_or_the_run_folder(ray_here, plan_file, tmp_path):
+    from introspect.sweeps.run import sweep
+
+    sweep(plan_file, tmp_path / "run", max_trials=6, executor=ray_here)
+    logs = Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs"
+    files = [file for folder in (logs, tmp_path / "run") for file in folder.rglob("*") if file.is_file()]
+    assert len(files) > 5
+    assert not [file for file in files if KEY.encode() in file.read_bytes()]
+
+
+def test_ray_listens_on_this_machine_only(ray_here):
     import ray
 
     assert ray.util.get_node_ip_address() == "127.0.0.1"
