@@ -45,7 +45,7 @@ class RunFolder:
     def __init__(self, path: Path, shard: str | None = None) -> None:
         self.path = path
         self._into = "" if shard is None else f"{SHARDS}/{shard}."
-        self._lock = FileLock(path / f"{self._into}.lock", timeout=0)
+        self._lock = FileLock(path / (".lock" if shard is None else f"{self._into}lock"), timeout=0)
 
     def __enter__(self) -> "RunFolder":
         try:
