@@ -110,6 +110,10 @@ class RunFolderError(IntrospectError):
     """A run folder that cannot be written, resumed or read."""
 
 
+class ExecutorError(IntrospectError):
+    """Workers that cannot be started, do not agree, or are gone."""
+
+
 class JudgeError(IntrospectError):
     """A judge that cannot be reached, refuses to work, or whose claims or calibration do not fit."""
 

@@ -116,7 +116,7 @@ def analyze(
     protocol, n_layers = opened.manifest.plan.protocol, opened.manifest.subject.n_layers
     graded = gradings(opened, grader, calibration)
     claims = graded.claims
-    frame = outcomes(opened, claims)
+    frame = outcomes(opened, claims) if graded.frame is None else graded.frame
     if protocol == "thought_vs_text":
         frame = with_both(frame)
     names = [metric.name for metric in metrics_of(protocol)]

@@ -21,6 +21,7 @@ from introspect.analysis.findings import Finding
 from introspect.analysis.judging import Bounded, Corrected, Errors, corrected, corrected_difference
 from introspect.analysis.metrics import METRICS
 from introspect.analysis.outcomes import Grader, grade_run
+from introspect.analysis.packing import ClaimsOnDemand, packed_outcomes
 from introspect.analysis.rates import Rate
 from introspect.analysis.runs import Run
 from introspect.analysis.tables import rate_of
@@ -31,6 +32,7 @@ from introspect.graders.labels import Question
 from introspect.graders.rules import RuleGrader
 from introspect.records import Claim
 from introspect.sweeps.claims import read_claims
+from introspect.sweeps.packed import PackedTrials
 
 COVERED: Mapping[str, Question] = {
     "noticed": "noticed",
@@ -44,11 +46,12 @@ _JUDGE = "judge-"
 
 @dataclass(frozen=True, slots=True)
 class Gradings:
-    """A run's claims by trial key, who made them, and how far that grader is known."""
+    """A run's claims by trial key, who made them, and how far that grader is known; its outcomes if they lie packed."""
 
     grader: str
     claims: Mapping[str, Claim]
     calibration: Calibration | None = None
+    frame: pl.DataFrame | None = None
 
     @property
     def is_judge(self) -> bool:
@@ -80,19 +83,25 @@ def gradings(run: Run, grader: Grader | str | None, calibration: Calibration | P
     """
     if isinstance(grader, str) and grader != "rules":
         grading, found = read_claims(run.path, grader)
+        frame = None
         name = grading.grader
         missing = unscored(name, "not judged yet")
         spoken = [trial.key for trial in run.trials if trial.finish != "scored"]
         claims: Mapping[str, Claim] = {key: found.get(key, missing) for key in spoken}
     else:
         reader = RuleGrader() if grader is None or isinstance(grader, str) else grader
-        claims = grade_run(run, reader)
-        name = next((claim.grader for claim in claims.values()), RuleGrader.name)
+        ruled = isinstance(reader, RuleGrader)
+        trials, frame = run.trials, None
+        if isinstance(trials, PackedTrials) and ruled and (frame := packed_outcomes(run.path)) is not None:
+            claims = ClaimsOnDemand(trials, reader)
+        else:
+            claims = grade_run(run, reader)
+        name = RuleGrader.name if ruled else next((claim.grader for claim in claims.values()), RuleGrader.name)
     known = read_calibration(calibration) if isinstance(calibration, Path) else calibration or known_calibration(name)
     if known is not None and known.grader != name:
         message = f"the calibration is of {known.grader!r}, and the claims are of {name!r}; calibrate that grader"
         raise JudgeError(message)
-    return Gradings(name, claims, known)
+    return Gradings(name, claims, known, frame)
 
 
 def cautioned(verdict: Verdict, graded: Gradings) -> Verdict:

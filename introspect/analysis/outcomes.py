@@ -68,7 +68,7 @@ class Opened(Protocol):
         ...
 
     @property
-    def trials(self) -> tuple[Trial, ...]:
+    def trials(self) -> Sequence[Trial]:
         """The trials there are so far."""
         ...
 

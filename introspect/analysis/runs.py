@@ -1,11 +1,13 @@
 """A run, opened for reading."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from introspect.records import Effects, Manifest, Prompt, Trial
-from introspect.sweeps.folder import read_effects, read_manifest, read_prompts, read_trials
+from introspect.sweeps.folder import TRIALS, files_of, read_effects, read_manifest, read_prompts, read_trials
+from introspect.sweeps.packed import PackedTrials, is_packed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder in memory: what was planned, the trials there are so far, and matched effects if there are any."""
+    """An opened run folder: what was planned, the trials there are so far, and matched effects if there are any.
+
+    Trials that are packed stay on the disk until they are asked for.
+    """
 
     path: Path
     manifest: Manifest
-    trials: tuple[Trial, ...]
+    trials: Sequence[Trial]
     prompts: dict[str, Prompt]
     effects: Effects | None = None
 
@@ -47,5 +52,6 @@ def load_run(path: str | Path) -> Run:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    trials = sorted(read_trials(folder), key=lambda trial: trial.key)
-    return Run(folder, manifest, tuple(trials), read_prompts(folder), read_effects(folder))
+    packed = is_packed(folder) and not files_of(folder, TRIALS)
+    trials = PackedTrials(folder) if packed else tuple(sorted(read_trials(folder), key=lambda trial: trial.key))
+    return Run(folder, manifest, trials, read_prompts(folder), read_effects(folder))

@@ -13,6 +13,7 @@ from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
 from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
+from introspect.cli.folders import merge, pack
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.lens import lens
 from introspect.cli.long import long
@@ -37,7 +38,7 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, lens, long(run), long(grade), analyze, compare, figures, report, export):
+for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (long(calibrate), long(validate), long(bench), models):
     app.command()(_verb)
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             _say("stopped. What was finished is kept; the same command goes on from there.")
         raise
     except IntrospectError as error:
-        _say(str(error))
+        _say("; ".join([str(error), *getattr(error, "__notes__", [])]))
     except OSError as error:
         _say(f"{error.filename or 'a file'} cannot be read or written: {error.strerror or error}")
     sys.exit(2)

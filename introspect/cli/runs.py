@@ -1,20 +1,34 @@
 """``run``, ``analyze``, ``figures`` and ``report``: from a plan to a page."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.criteria import print_forecasts, print_study
+from introspect.cli.executors import (
+    AddressOption,
+    ExecutorOption,
+    GpusOption,
+    WorkersOption,
+    chosen,
+    duration,
+    print_forecasts_of,
+)
 from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
     from introspect.analysis.analyze import Analysis
+    from introspect.records import Plan
     from introspect.sweeps.estimate import Estimate
     from introspect.sweeps.prepare import Prepared
+    from introspect.sweeps.ray_pool import RayExecutor
+
+    How = RayExecutor | Literal["dry run"] | None
 
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.", show_default=False)]
 GraderOption = Annotated[
@@ -26,7 +40,7 @@ CalibrationOption = Annotated[
 ]
 
 
-def run(
+def run(  # noqa: PLR0913 - one option each
     plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="What to run.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME of the plan.")] = None,
     max_trials: Annotated[int | None, typer.Option(help="A seeded, balanced subset of so many trials.")] = None,
@@ -36,24 +50,37 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells, trials, time and memory; run nothing.")
     ] = False,
+    executor: ExecutorOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
 ) -> None:
     """Run a plan, or a battery of them, into a folder; the same command again goes on where it stopped.
+
+    With --executor ray several workers, each with a subject of its own, share the trials; without --address they are
+    started on this machine.
 
     introspect run experiments/01_injected_thought/plan.toml --out runs/01 --max-trials 60
 
     introspect run experiments/battery/plan.toml --out runs/battery --dry-run
 
     introspect run experiments/01_injected_thought/plan.toml --set subject=model.gguf --set samples=1 --dry-run
+
+    introspect run experiments/battery/plan.toml --out runs/battery --executor ray --workers 2
     """
     from introspect.sweeps.plans import is_battery, is_study, load_plan
     from introspect.sweeps.prepare import default_folder, prepare
     from introspect.sweeps.run import sweep
 
+    where = chosen(executor, address, workers, gpus_per_worker)
+    if where is not None and dry_run:
+        print_forecasts_of(where, _plans_of(plan, overrides or []), max_trials)
+        return
     if is_study(plan):
-        _study(plan, out, max_trials, overrides or [], dry_run)
+        _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
         return
     if is_battery(plan):
-        _battery(plan, out, max_trials, overrides or [], dry_run)
+        _battery(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
         return
     loaded = load_plan(plan, overrides or [])
     folder = out or default_folder(loaded)
@@ -63,11 +90,22 @@ def run(
         prepared = prepare(loaded, max_trials)
         _print_estimate(prepared, estimate(prepared))
         return
-    sweep(loaded, folder, max_trials)
+    with where or nullcontext():
+        sweep(loaded, folder, max_trials, executor=where)
     _next(folder)
 
 
-def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+def _plans_of(plan: Path, overrides: list[str]) -> "list[Plan]":
+    """Return the plans of a file: of a study about what it will run."""
+    from introspect.studies.study import planned
+    from introspect.sweeps.plans import is_battery, is_study, load_battery, load_plan, load_study
+
+    if is_study(plan):
+        return planned(*load_study(plan, overrides))
+    return load_battery(plan, overrides) if is_battery(plan) else [load_plan(plan, overrides)]
+
+
+def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
     from introspect.errors import PlanError
     from introspect.studies.study import planned, run_study
     from introspect.sweeps.plans import load_study
@@ -75,7 +113,7 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
     if max_trials is not None:
         message = "a study runs whole or not at all: its verdicts need every trial; lower n_concepts or samples instead"
         raise PlanError(message)
-    if dry_run:
+    if where == "dry run":
         from introspect.sweeps.battery import prepare_battery
 
         rules, plans = load_study(plan, overrides)
@@ -85,20 +123,22 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
         print_forecasts(reported, rules)
         return
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
-    run_study(plan, folder, overrides)
+    with where or nullcontext():
+        run_study(plan, folder, overrides, executor=where)
     _next(folder)
 
 
-def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], dry_run: bool) -> None:
+def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
     from introspect.sweeps.battery import prepare_battery, run_battery
     from introspect.sweeps.plans import load_battery
 
     plans = load_battery(plan, overrides)
     folder = out or Path("runs") / (plan.parent.name if plan.stem == "plan" else plan.stem)
-    if dry_run:
+    if where == "dry run":
         _print_battery(prepare_battery(plans, max_trials))
         return
-    run_battery(plans, folder, max_trials)
+    with where or nullcontext():
+        run_battery(plans, folder, max_trials, where)
     _next(folder)
 
 
@@ -361,8 +401,8 @@ def _print_battery(prepared: "list[Prepared]") -> None:
     for each in prepared:
         cost = estimate(each)
         seconds, trials = seconds + cost.seconds, trials + cost.n_trials
-        table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), _duration(cost.seconds))
-    table.add_row("all", "", str(trials), _duration(seconds), style="bold")
+        table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), duration(cost.seconds))
+    table.add_row("all", "", str(trials), duration(seconds), style="bold")
     console = Console(highlight=False)
     console.print(table)
     for said in {other_salt(each.plan.salt) for each in prepared} - {None}:
@@ -384,19 +424,11 @@ def _print_estimate(prepared: "Prepared", cost: "Estimate") -> None:
         "split": f"{plan.side or 'both sides'}, salt {plan.salt!r}",
         "cells": str(cost.n_cells),
         "trials": f"{cost.n_trials} of {cost.n_all} in the plan, {cost.rows} rows at a time ({cost.way})",
-        "time": f"at most {_duration(cost.seconds)} (measured on this machine, replies of full length)",
+        "time": f"at most {duration(cost.seconds)} (measured on this machine, replies of full length)",
+        "tokens": f"{cost.load.n_prefixes:,} prefixes of {cost.load.prefix_tokens:,} tokens, "
+        f"{cost.load.own_tokens:,} of the trials' own, at most {cost.load.reply_tokens:,} of replies",
         "memory": f"{cost.weights_mib:.0f} MiB weights and {cost.cache_mib:.0f} MiB of cache",
     }
     for name, value in rows.items():
         table.add_row(name, Text(value))
     Console(highlight=False).print(table)
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -26,6 +26,7 @@ from introspect.plots.ranks import ranks
 from introspect.plots.style import CONTROLS, PALETTE, look
 from introspect.plots.tasks import in_order
 from introspect.stimuli import load_stimuli
+from introspect.sweeps.packed import option_counts
 
 Figures = dict[str, go.Figure]
 
@@ -110,9 +111,10 @@ class _Task:
     @cached_property
     def chance(self) -> Mapping[str, float]:
         """What guessing gives, of the measures for which it depends on how many answers are on offer."""
-        sizes = {len(trial.spec.options) for trial in self.analysis.run.trials if trial.spec.task == self.task}
+        names = [name for name in self.metrics if metric_of(name).chance == "options"]
+        sizes = option_counts(self.analysis.run.trials, self.task) if names else set()
         known = len(sizes) == 1 and min(sizes) > 0
-        return {name: 1 / min(sizes) for name in self.metrics if known and metric_of(name).chance == "options"}
+        return {name: 1 / min(sizes) for name in names if known}
 
     @property
     def metric(self) -> str:

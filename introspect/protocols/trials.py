@@ -1,6 +1,8 @@
 """From a specification to what the engine runs, and from what it found to a trial."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 from introspect.errors import IntrospectError
 from introspect.protocols.layers import curves
@@ -13,6 +15,7 @@ from introspect.subjects.subject import Query, Readout, Reply, Request
 
 DIGITS = 5
 """Decimals kept of what is read off a pass."""
+Asked = TypeVar("Asked", Request, Query)
 TRACES_AT_ONCE = 32
 """Trials whose activations at every layer are held at a time."""
 
@@ -49,8 +52,10 @@ def replies(spec: TrialSpec) -> bool:
 def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | None = None) -> Iterator[Trial]:
     """Run trials together; yield each as it finishes. Once stopping is requested, no new ones begin."""
     spoken = [spec for spec in specs if replies(spec)]
-    for index, reply in materials.subject.stream([request(spec, materials) for spec in spoken], width):
-        yield answered(spoken[index], reply, materials)
+    for index, reply in materials.subject.stream([_noted(request, spec, materials) for spec in spoken], width):
+        with about(spoken[index]):
+            trial = answered(spoken[index], reply, materials)
+        yield trial
     read = [spec for spec in specs if not replies(spec)]
     traces = bool(read) and protocol(read[0].protocol).reading(read[0].task) == "layers"
     step = TRACES_AT_ONCE if traces else max(len(read), 1)
@@ -58,9 +63,28 @@ def run_trials(specs: Sequence[TrialSpec], materials: Materials, width: int | No
         if requested():
             return
         chunk = read[start : start + step]
-        found = materials.subject.score([query(spec, materials) for spec in chunk])
+        found = materials.subject.score([_noted(query, spec, materials) for spec in chunk])
         for spec, readout in zip(chunk, found, strict=True):
-            yield scored(spec, readout, materials)
+            with about(spec):
+                trial = scored(spec, readout, materials)
+            yield trial
+
+
+@contextmanager
+def about(spec: TrialSpec, n: int = 1) -> Iterator[None]:
+    """Let an error say which trial it was raised in, or which one the ``n`` begin with; the innermost place counts."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(error, "__notes__", None):
+            several = f" or one of the {n - 1} behind it" if n > 1 else ""
+            error.add_note(f"in the trial {spec.key}{several}")
+        raise
+
+
+def _noted(made: Callable[[TrialSpec, Materials], Asked], spec: TrialSpec, materials: Materials) -> Asked:
+    with about(spec):
+        return made(spec, materials)
 
 
 def answered(spec: TrialSpec, reply: Reply, materials: Materials) -> Trial:

@@ -30,6 +30,7 @@ class ReportContent:
         n_planned: How many trials the plan asks for.
         metrics: The experiment's measures, in the order of the tables' columns.
         findings: What else the run shows, a sentence and a table each.
+        n_run: How many trials the numbers rest on, where ``trials`` are a sample of them.
     """
 
     manifest: Manifest
@@ -46,3 +47,9 @@ class ReportContent:
     n_planned: int
     metrics: tuple[Metric, ...]
     findings: tuple[Finding, ...] = ()
+    n_run: int | None = None
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials the numbers rest on."""
+        return len(self.trials) if self.n_run is None else self.n_run

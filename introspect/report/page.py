@@ -26,7 +26,7 @@ from introspect.report.asks import QUESTIONS
 from introspect.report.content import ReportContent
 from introspect.report.design import design
 from introspect.report.tables import Table, plain, rates
-from introspect.report.transcripts import browser_data, island, listing
+from introspect.report.transcripts import browser_data, island, listing, of_packed
 
 __all__ = ["ReportContent", "render", "write_report"]
 
@@ -89,9 +89,9 @@ def _words(content: ReportContent) -> dict[str, Any]:
         "verdict": content.verdict,
         "verdict_points": content.verdict_points,
         "findings": [(each, None if each.table is None else plain(each.table)) for each in content.findings],
-        "completeness": completeness(len(trials), content.n_planned),
-        "complete": len(trials) == content.n_planned,
-        "listing": listing(trials),
+        "completeness": completeness(content.n_trials, content.n_planned),
+        "complete": content.n_trials == content.n_planned,
+        "listing": listing(trials) if content.n_trials == len(trials) else of_packed(len(trials), content.n_trials),
         "definitions": [(metric, chance_words(metric)) for metric in content.metrics],
         "intervals": INTERVALS,
         "trials_word": "readings" if _is_read_by_layer(content) else "trials",

@@ -74,6 +74,14 @@ def listing(trials: Sequence[Trial], most: int = MOST_SCORED) -> str:
     )
 
 
+def of_packed(n: int, n_all: int) -> str:
+    """Say which trials are listed where they are a sample of packed ones."""
+    return (
+        f"Listed is a random sample of {n:,} of the {n_all:,} trials, the same number from each task and arm as far as "
+        "there are so many; all others are in the run folder. The numbers above rest on every trial."
+    )
+
+
 def browser_data(content: ReportContent) -> dict[str, Any]:
     """Collect what the browser shows.
 

@@ -35,7 +35,7 @@ from introspect.sweeps.cells import layers_of
 from introspect.sweeps.folder import STUDY, RunFolder, read_study, read_trials
 from introspect.sweeps.plans import load_study
 from introspect.sweeps.prepare import Prepared, load_plan_subject, prepare
-from introspect.sweeps.run import run_prepared
+from introspect.sweeps.run import Executor, run_prepared
 from introspect.vectors.extract import extract
 
 REPORT = "report"
@@ -44,7 +44,11 @@ BREAKS = ".!?\n"
 
 
 def run_study(
-    path: str | Path, out: str | Path, overrides: Sequence[str] = (), subject: LocalSubject | None = None
+    path: str | Path,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    subject: LocalSubject | None = None,
+    executor: Executor | None = None,
 ) -> Path:
     """Run a study into a folder, or go on with it; return the folder.
 
@@ -53,15 +57,23 @@ def run_study(
         out: Where everything goes: one run folder an experiment, and ``study.json``.
         overrides: ``key=value`` for all experiments.
         subject: The subject, where it is loaded already.
+        executor: Where the trials are run, if not in this process, which holds the subject as well: it splits the
+            concepts by their vectors, and reads the reports.
 
     Raises:
         IntrospectError: Something does not fit, or the folder holds another study.
     """
     rules, plans = load_study(Path(path), overrides)
-    return run_plans(rules, plans, Path(out), subject)
+    return run_plans(rules, plans, Path(out), subject, executor)
 
 
-def run_plans(rules: Rules, plans: Sequence[Plan], out: Path, subject: LocalSubject | None = None) -> Path:
+def run_plans(
+    rules: Rules,
+    plans: Sequence[Plan],
+    out: Path,
+    subject: LocalSubject | None = None,
+    executor: Executor | None = None,
+) -> Path:
     """Run a study whose file was read."""
     first = next(plan for plan in plans if plan.name == rules.choose)
     if len({tuple(getattr(plan, key) for key in SUBJECT_KEYS) for plan in plans}) > 1:
@@ -75,7 +87,7 @@ def run_plans(rules: Rules, plans: Sequence[Plan], out: Path, subject: LocalSubj
     for plan in sorted(plans, key=lambda plan: plan.name != first.name):
         if plan.name in rules.on_grid:
             choosing = plan.model_copy(update={"only": halves["development"], "side": "development"})
-            run_prepared(prepare(choosing, None, reader.subject, reader), out / plan.name)
+            run_prepared(prepare(choosing, None, reader.subject, reader), out / plan.name, executor)
     study = _chosen(study, out)
     for plan in plans:
         if plan.name in rules.on_grid:
@@ -83,10 +95,10 @@ def run_plans(rules: Rules, plans: Sequence[Plan], out: Path, subject: LocalSubj
         at = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
         reported = plan.model_copy(update={**at, "only": halves["report"], "side": "report"})
         prepared = prepare(reported, None, reader.subject, reader)
-        run_prepared(prepared, out / plan.name)
+        run_prepared(prepared, out / plan.name, executor)
         if any(spec.protocol == "injected_thought" and spec.task == REPORT for spec in prepared.everything):
             read_reports(prepared, out / plan.name)
-            run_prepared(continuations(prepared, out / plan.name), out / f"{plan.name}_{CONTINUED}")
+            run_prepared(continuations(prepared, out / plan.name), out / f"{plan.name}_{CONTINUED}", executor)
     return out
 
 

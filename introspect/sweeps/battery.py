@@ -12,14 +12,19 @@ from introspect.records import Plan, SubjectIdentity
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.plans import load_battery
 from introspect.sweeps.prepare import Prepared, load_plan_subject, prepare
-from introspect.sweeps.run import run_prepared
+from introspect.sweeps.run import Executor, run_prepared, sweep
 
 SUBJECT_KEYS = (
     "subject", "adapter", "revision", "dtype", "device", "device_map", "trust_remote_code", "backend", "format",
 )  # fmt: skip
 
 
-def run_battery(plans: Sequence[Plan] | str | Path, out: str | Path, max_trials: int | None = None) -> Path:
+def run_battery(
+    plans: Sequence[Plan] | str | Path,
+    out: str | Path,
+    max_trials: int | None = None,
+    executor: Executor | None = None,
+) -> Path:
     """Run a battery's experiments one after the other, or go on with them; return the folder.
 
     Everything is prepared before anything runs, so that an experiment that does not fit is known at once.
@@ -28,12 +33,15 @@ def run_battery(plans: Sequence[Plan] | str | Path, out: str | Path, max_trials:
         plans: The experiments, or the file of a battery.
         out: The folder; each experiment gets a run folder in it, named after it.
         max_trials: At most so many trials of each.
+        executor: Where the trials are run, if not in this process; then each experiment is prepared there in its turn.
 
     Raises:
         IntrospectError: An experiment does not fit, or its folder cannot take it.
     """
     loaded = load_battery(Path(plans)) if isinstance(plans, str | Path) else list(plans)
-    for prepared in prepare_battery(loaded, max_trials):
+    for plan in loaded if executor is not None else ():
+        sweep(plan, Path(out) / plan.name, max_trials, executor=executor)
+    for prepared in prepare_battery(loaded, max_trials) if executor is None else ():
         run_prepared(prepared, Path(out) / prepared.plan.name)
     return Path(out)
 

@@ -3,7 +3,8 @@
 Lines are handed to the system as soon as there are any, so that a killed process loses none, and waited for on the disk
 twice a second, in case the machine stops. A write that fails is taken back whole; a line that was left unfinished is
 cut off at the next start. Every line, and every file that is written whole, carries a checksum; damaged lines are set
-aside at the next start. One process at a time.
+aside at the next start. One process at a time; several workers on one run append each to files of its own, under
+``shards``, and readers take all of them together.
 """
 
 import json
@@ -20,12 +21,12 @@ from introspect.checksums import sealed, unsealed
 from introspect.errors import RunFolderError
 from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial, TrialSpec
 from introspect.sweeps.differences import differences
+from introspect.sweeps.packed import PACKED, PackedTrials, is_packed
 from introspect.sweeps.recovery import (
     DAMAGED,
     check_inside,
     complete_lines,
     damage,
-    each_once,
     parsed,
     read_whole,
     remove_drafts,
@@ -45,6 +46,7 @@ VECTORS = "vectors.safetensors"
 DIAGNOSTICS = "diagnostics.json"
 EFFECTS = "effects.json"
 STUDY = "study.json"
+SHARDS = "shards"
 READERS = "readers.json"
 LOCK = ".lock"
 SECONDS_UNSYNCED = 0.5
@@ -56,17 +58,23 @@ SEALED = frozenset({MANIFEST, EFFECTS, STUDY, READERS})
 class RunFolder:
     """A run folder open for writing.
 
+    Args:
+        path: The folder.
+        shard: The name of a worker, which appends to files that nobody else writes; without one it is the whole folder.
+
     Raises:
         RunFolderError: It cannot be written, another process has it, or a file of it is a link that leads out of it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shard: str | None = None) -> None:
         self.path = path
-        self._lock = FileLock(path / LOCK, timeout=0)
+        self._into = "" if shard is None else f"{SHARDS}/{shard}."
+        self._lock = FileLock(path / (LOCK if shard is None else f"{self._into}lock"), timeout=0)
         self._synced, self._unsynced = 0.0, False
 
     def __enter__(self) -> "RunFolder":
         try:
+            (self.path / self._into).parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".probe.{os.getpid()}"
             probe.write_bytes(b"can this folder be written?")
@@ -87,7 +95,7 @@ class RunFolder:
     ) -> None:
         try:
             if self._unsynced:
-                self._append(TRIALS, ())
+                self._append(self._into + TRIALS, ())
         finally:
             self._lock.release()
 
@@ -114,7 +122,7 @@ class RunFolder:
                 raise RunFolderError(message)
             update = {"n_planned": max(old.n_planned, manifest.n_planned), "engine": old.engine or manifest.engine}
             manifest = old.model_copy(update=update)
-        elif (self.path / TRIALS).exists():
+        elif files_of(self.path, TRIALS):
             message = f"{self.path} has trials but no {MANIFEST}; it is not a whole run folder, use another --out"
             raise RunFolderError(message)
         self.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
@@ -126,7 +134,8 @@ class RunFolder:
             read_manifest(self.path)
         except RunFolderError:
             known = version_of(file) in {None, SCHEMA_VERSION}
-            trials = list(sound_records(self.path / TRIALS, self.path, Trial)) if known else []
+            files = files_of(self.path, TRIALS) if known else []
+            trials = [trial for each in files for trial in sound_records(each, self.path, Trial)]
             if not trials or not {trial.key for trial in trials} <= {spec.key for spec in specs}:
                 return False
             if file.exists():
@@ -150,9 +159,9 @@ class RunFolder:
         Prompts are waited for on the disk, trials twice a second and when the folder is closed.
         """
         if prompts:
-            self._append(PROMPTS, prompts)
+            self._append(self._into + PROMPTS, prompts)
         late = time.monotonic() - self._synced > SECONDS_UNSYNCED
-        self._append(TRIALS, trials, wait=late)
+        self._append(self._into + TRIALS, trials, wait=late)
         self._unsynced = not late
 
     def _append(self, name: str, records: Sequence[Record], *, wait: bool = True) -> None:
@@ -179,12 +188,48 @@ class RunFolder:
         Raises:
             RunFolderError: Two sound lines of one trial differ, or the folder cannot be written.
         """
+        self.repair()
+        return read_trials(self.path)
+
+    def recover_keys(self) -> dict[str, str]:
+        """Return the keys of the trials already there, and the prompt of each, likewise, without holding the trials.
+
+        Raises:
+            RunFolderError: Two sound lines of one trial differ, or the folder cannot be written.
+        """
+        self.repair()
+        seen: dict[str, int] = {}
+        prompts: dict[str, str] = {}
+        for file, number, trial in lines_of_trials(self.path):
+            content = hash(trial.model_dump_json())
+            if seen.setdefault(trial.key, content) != content:
+                raise _contradicts(file, number, trial)
+            prompts[trial.key] = trial.prompt
+        return prompts
+
+    def repair(self) -> None:
+        """Cut off lines that were never finished, and set damaged ones aside.
+
+        Raises:
+            RunFolderError: The folder cannot be written.
+        """
         try:
-            repair(self.path / PROMPTS, self.path, Prompt)
-            trials = repair(self.path / TRIALS, self.path, Trial)
+            for file in files_of(self.path, PROMPTS):
+                repair(file, self.path, Prompt)
+            for file in files_of(self.path, TRIALS):
+                repair(file, self.path, Trial)
         except OSError as error:
             raise unwritable(self.path, error) from error
-        return each_once(enumerate(trials, start=1), self.path / TRIALS)
+
+
+def _contradicts(file: Path, number: int, trial: Trial) -> RunFolderError:
+    message = f"line {number} of {file} contradicts an earlier line of the same trial {trial.key}"
+    return RunFolderError(message)
+
+
+def files_of(path: Path, name: str) -> list[Path]:
+    """Return the files that hold a run's trials, or its prompts: the folder's own and then those of its workers."""
+    return [file for file in (path / name, *sorted((path / SHARDS).glob(f"*.{name}"))) if file.exists()]
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -220,33 +265,49 @@ def read_trials(path: Path) -> list[Trial]:
     Raises:
         RunFolderError: A line is damaged, or two trials of one key differ.
     """
-    return each_once(_numbered(path), path / TRIALS)
+    trials: dict[str, Trial] = {}
+    for file, number, trial in lines_of_trials(path):
+        if trials.setdefault(trial.key, trial) != trial:
+            raise _contradicts(file, number, trial)
+    return list(trials.values())
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, Trial]]:
-    for number, line in complete_lines(path / TRIALS, path):
-        try:
-            yield number, parsed(line, Trial)
-        except ValueError as error:
-            message = (
-                f"line {number} of {path / TRIALS} is damaged ({error}); the run's own command sets such lines aside "
-                "and runs their trials again"
-            )
-            raise RunFolderError(message) from error
-
-
-def read_prompts(path: Path) -> dict[str, Prompt]:
-    """Read a run's prompts by their id.
+def lines_of_trials(path: Path) -> Iterator[tuple[Path, int, Trial]]:
+    """Yield file, number and trial of every whole line of a run.
 
     Raises:
         RunFolderError: A line is damaged.
     """
-    try:
-        prompts = [parsed(line, Prompt) for _, line in complete_lines(path / PROMPTS, path)]
-    except ValueError as error:
-        message = f"{path / PROMPTS} is damaged: {error}; the run's own command sets damaged lines aside"
-        raise RunFolderError(message) from error
-    return {prompt.id: prompt for prompt in prompts}
+    for trial in PackedTrials(path) if is_packed(path) else ():
+        yield path / PACKED, 0, trial
+    for file in files_of(path, TRIALS):
+        for number, line in complete_lines(file, path):
+            try:
+                trial = parsed(line, Trial)
+            except ValueError as error:
+                message = (
+                    f"line {number} of {file} is damaged ({error}); the run's own command sets such lines aside and "
+                    "runs their trials again"
+                )
+                raise RunFolderError(message) from error
+            yield file, number, trial
+
+
+def read_prompts(path: Path, shard: str | None = None) -> dict[str, Prompt]:
+    """Read a run's prompts by their id; of one worker's files where a shard is named.
+
+    Raises:
+        RunFolderError: A line is damaged.
+    """
+    prompts: dict[str, Prompt] = {}
+    for file in files_of(path, PROMPTS) if shard is None else [path / SHARDS / f"{shard}.{PROMPTS}"]:
+        try:
+            found = [parsed(line, Prompt) for _, line in complete_lines(file, path)]
+        except ValueError as error:
+            message = f"{file} is damaged: {error}; the run's own command sets damaged lines aside"
+            raise RunFolderError(message) from error
+        prompts |= {prompt.id: prompt for prompt in found}
+    return prompts
 
 
 def read_effects(path: Path) -> Effects | None:

@@ -7,7 +7,7 @@ replaced in one step by its sound lines, whose trials need not run again.
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from introspect.checksums import ChecksumError, unsealed
 from introspect.errors import RunFolderError
-from introspect.records import Record, Trial
+from introspect.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +54,22 @@ def parsed(line: bytes, kind: type[AnyRecord]) -> AnyRecord:
 
 
 def complete_lines(file: Path, folder: Path) -> Iterator[tuple[int, bytes]]:
-    """Return the numbered lines of a file that were finished, none where there is no file.
+    """Yield the numbered lines of a file that were finished, without their ends; none where there is no file.
 
     Raises:
         RunFolderError: It cannot be read, or leads out of the folder.
     """
     check_inside(folder, file)
     try:
-        data = file.read_bytes() if file.exists() else b""
+        with file.open("rb") as opened:
+            for number, line in enumerate(opened, start=1):
+                if line.endswith(b"\n"):
+                    yield number, line[:-1]
+    except FileNotFoundError:
+        return
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}"
         raise RunFolderError(message) from error
-    return enumerate(data.split(b"\n")[:-1], start=1)
 
 
 def sound_records(file: Path, folder: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:
@@ -75,49 +79,42 @@ def sound_records(file: Path, folder: Path, kind: type[AnyRecord]) -> Iterator[A
             yield parsed(line, kind)
 
 
-def each_once(numbered: Iterable[tuple[int, Trial]], file: Path) -> list[Trial]:
-    """Return trials without repetitions.
-
-    Raises:
-        RunFolderError: Two trials of one key differ.
-    """
-    trials: dict[str, Trial] = {}
-    for number, trial in numbered:
-        if trials.setdefault(trial.key, trial) != trial:
-            message = f"line {number} of {file} contradicts an earlier line of the same trial {trial.key}"
-            raise RunFolderError(message)
-    return list(trials.values())
-
-
-def repair(file: Path, folder: Path, kind: type[AnyRecord]) -> list[AnyRecord]:
-    """Cut off a line that was never finished, and set damaged lines aside, of which the logs tell; return the rest.
+def repair(file: Path, folder: Path, kind: type[AnyRecord]) -> None:
+    """Cut off a line that was never finished, and set damaged lines aside, of which the logs tell.
 
     Whoever calls it holds the folder's lock.
     """
-    sound: list[bytes] = []
-    records: list[AnyRecord] = []
-    damaged: list[tuple[int, bytes]] = []
+    whole, damaged = 0, set[int]()
     for number, line in complete_lines(file, folder):
-        try:
-            records.append(parsed(line, kind))
-            sound.append(line)
-        except ValueError:
-            damaged.append((number, line))
+        whole += len(line) + 1
+        if not _is_sound(line, kind):
+            damaged.add(number)
     if damaged:
-        _set_aside(file, sound, damaged)
-    elif file.exists() and file.stat().st_size > (whole := sum(len(line) + 1 for line in sound)):
+        _set_aside(file, folder, damaged)
+    elif file.exists() and file.stat().st_size > whole:
         os.truncate(file, whole)
-    return records
 
 
-def _set_aside(file: Path, sound: list[bytes], damaged: list[tuple[int, bytes]]) -> None:
+def _is_sound(line: bytes, kind: type[AnyRecord]) -> bool:
+    """Whether a line is as it was written; without a checksum, whether it is a record at all."""
+    try:
+        if unsealed(line) is line:
+            parsed(line, kind)
+    except ValueError:
+        return False
+    return True
+
+
+def _set_aside(file: Path, folder: Path, damaged: set[int]) -> None:
     beside = file.with_name(file.name + DAMAGED)
     with beside.open("ab") as kept:
-        kept.writelines(line + b"\n" for _, line in damaged)
+        kept.writelines(line + b"\n" for number, line in complete_lines(file, folder) if number in damaged)
         kept.flush()
         os.fsync(kept.fileno())
+    sound = [line for number, line in complete_lines(file, folder) if number not in damaged]
     replace(file, b"".join(line + b"\n" for line in sound))
-    numbers = ", ".join(str(number) for number, _ in damaged[:MANY]) + (" and others" if len(damaged) > MANY else "")
+    first = sorted(damaged)[:MANY]
+    numbers = ", ".join(map(str, first)) + (" and others" if len(damaged) > MANY else "")
     which = f"line {numbers} of {file} was" if len(damaged) == 1 else f"{len(damaged)} lines of {file} ({numbers}) were"
     log.warning("%s damaged, set aside in %s, and will be made again; %d are sound", which, beside.name, len(sound))
 
