@@ -116,3 +116,7 @@ class JudgeError(IntrospectError):
 
 class LabelError(IntrospectError, ValueError):
     """A file of labelled replies that cannot be used."""
+
+
+class FigureError(IntrospectError):
+    """A figure that cannot be drawn."""

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from introspect.cli.output import JsonOption, print_json
+
 SourceOption = Annotated[
     str, typer.Option("--sae", help="A folder, or RELEASE/ID as sae-lens knows it.", show_default=False)
 ]
@@ -23,6 +25,7 @@ def decompose_vectors(
     concept: Annotated[list[str] | None, typer.Option(help="Only this concept; repeatable.")] = None,
     by: Annotated[Literal["cosine", "encoding"], typer.Option(help="Nearest rows, or the encoder.")] = "cosine",
     n: Annotated[int, typer.Option(min=1, help="Features to list.")] = 8,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which features a concept vector is made of, and how much of its squared norm they explain.
 
@@ -35,6 +38,10 @@ def decompose_vectors(
     from introspect.vectors.vector import load_vectors
 
     loaded, dictionary = load_vectors(vectors), load_dictionary(source)
+    if as_json:
+        taken = [loaded.vector(name, dictionary.layer) for name in concept or loaded.directions]
+        print_json([decompose(each, dictionary, by, n).model_dump(mode="json") for each in taken])
+        return
     table = Table(title=f"{source}: layer {dictionary.layer}, {dictionary.n_features} features", title_justify="left")
     for name in ("concept", "share", "features"):
         table.add_column(name)
@@ -57,6 +64,8 @@ def read_run(
     """Read a run's trials once more through an autoencoder: which features light up, and do they predict the report?
 
     introspect sae read runs/01 --sae runs/sae --out runs/01/features --strength 4
+
+    introspect sae read runs/01 --sae runs/sae --out runs/01/features --n 50
     """
     from introspect.analysis.features import predictive
     from introspect.plots.features import features
@@ -94,6 +103,8 @@ def train(  # noqa: PLR0913 - one option each
     """Train a small sparse autoencoder offline, on text that the subject writes itself; sampling goes on if stopped.
 
     introspect sae train smollm2 --layer 20 --out runs/sae
+
+    introspect sae train smollm2 --layer 20 --tokens 20000 --features 512 --passes 2 --out runs/small_sae
     """
     from introspect.subjects.load import load_subject
     from introspect.subjects.sampled_texts import Sampling
