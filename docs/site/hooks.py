@@ -20,7 +20,7 @@ MENU: dict[str, tuple[str, ...]] = {
     "Begin": ("index", "concepts", "tutorial", "how-to", "glossary"),
     "Experiments": ("experiments", "criteria", "organisms", "replication"),
     "Files and models": ("plans", "stimuli", "subjects", "vectors", "backends", "judges", "inspect", "scale"),
-    "Results": ("statistics", "coverage", "report", "figures", "reliability", "performance", "log"),
+    "Results": ("statistics", "formulas", "coverage", "report", "figures", "reliability", "performance", "log"),
     "Reference": ("commands", "command-line", "errors", "api", "architecture"),
 }
 """Pages in their order. Those of ``docs/`` that are missing here stand under "More"."""
@@ -119,7 +119,8 @@ def _command(name: str, command: TyperCommand) -> list[str]:
     lines = [f"### introspect {name}", "", *(f"{_plain(each)}\n" for each in said), "```sh", *shown, "```", ""]
     lines += ["| | |", "|---|---|"]
     for parameter in command.params:
-        names = ", ".join(parameter.opts) if parameter.opts[0].startswith("-") else parameter.make_metavar(None)
+        option = parameter.opts[0].startswith("-")
+        names = ", ".join(parameter.opts) if option else parameter.metavar or str(parameter.name).upper()
         if parameter.name != "help":
             lines.append(f"| `{names}` | {_plain(getattr(parameter, 'help', '') or '')} |")
     return [*lines, ""]
