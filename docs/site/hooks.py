@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 MENU: dict[str, tuple[str, ...]] = {
     "Begin": ("index", "concepts", "tutorial", "how-to", "glossary"),
     "Experiments": ("experiments", "criteria", "organisms", "replication"),
-    "Files and models": ("plans", "stimuli", "subjects", "vectors", "backends", "judges", "inspect", "scale"),
+    "Files and models": ("plans", "stimuli", "subjects", "vectors", "backends", "judges", "labelling", "inspect", "scale"),
     "Results": ("statistics", "formulas", "coverage", "report", "figures", "reliability", "performance", "log"),
     "Reference": ("commands", "command-line", "errors", "api", "architecture"),
 }
@@ -117,7 +117,7 @@ def _command(name: str, command: TyperCommand) -> list[str]:
     said = [each for each in paragraphs if not each.startswith("introspect ")]
     shown = [each for each in paragraphs if each.startswith("introspect ")]
     lines = [f"### introspect {name}", "", *(f"{_plain(each)}\n" for each in said), "```sh", *shown, "```", ""]
-    lines += ["| | |", "|---|---|"]
+    lines += ["| argument | meaning |", "|---|---|"]
     for parameter in command.params:
         option = parameter.opts[0].startswith("-")
         names = ", ".join(parameter.opts) if option else parameter.metavar or str(parameter.name).upper()
@@ -140,7 +140,7 @@ def _api() -> str:
     homes = homes | {"LocalSubject": "subjects.local"}
     lines = ["# Public names", "", "What `import introspect as ins` offers; nothing is imported before it is used.", ""]
     for area, names in areas.items():
-        lines += [f"# {area}", ""]
+        lines += [f"## {area}", ""]
         for name in names:
             lines += [f"::: introspect.{homes[name]}.{name}", ""]
     return "\n".join(lines)

@@ -69,7 +69,7 @@ class _Drawing:
 
     def write(self, figures: Figures, sidecar: dict[str, Any], inside: str = "") -> None:
         """Write figures, into a folder inside the one of all."""
-        from introspect.plots.paper import images, paper
+        from introspect.plots.paper import images, paper, readable
         from introspect.plots.write import write_figures
 
         if self.columns is None:
@@ -78,7 +78,7 @@ class _Drawing:
             columns: Columns = 1 if self.columns == 1 else 2
             printed = {name: paper(figure, columns) for name, figure in figures.items()}
             self.files += write_figures(printed, self.out / inside, sidecar, images(printed))
-            narrow = [name for name, figure in printed.items() if not figure.layout.meta["readable"]]
+            narrow = [name for name, figure in printed.items() if not readable(figure)]
             if narrow and columns == 1:
                 self.sayings.append(f"one column is narrow for {', '.join(narrow)}: draw them with --columns 2")
         self.n += len(figures)

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -121,7 +121,7 @@ def _battery(
     _next(folder, as_json)
 
 
-def _costs(prepared: "list[Prepared]") -> list[dict[str, object]]:
+def _costs(prepared: "list[Prepared]") -> list[dict[str, Any]]:
     from introspect.sweeps.estimate import estimate
 
     return [{"experiment": each.plan.name} | asdict(estimate(each)) for each in prepared]
@@ -251,7 +251,7 @@ def compare(
         console.print(Text(f"{len(drawn)} figures in {out}"))
 
 
-def _comparison(first: "Analysis", second: "Analysis", relative: float | None) -> dict[str, object]:
+def _comparison(first: "Analysis", second: "Analysis", relative: float | None) -> dict[str, Any]:
     from introspect.analysis.compare import compare_effects, compare_trials
 
     found = {

@@ -49,10 +49,11 @@ def paper(figure: go.Figure, columns: Columns = 1) -> go.Figure:
         The copy, without a title: that and the caption stay as text in ``layout.meta``.
     """
     drawn = go.Figure(copy.deepcopy(figure.to_dict()))
-    meta: dict[str, Any] = dict(figure.layout.meta or {})
+    layout: Any = drawn.layout
+    meta: dict[str, Any] = dict(layout.meta or {})
     width = round(WIDTH_IN[columns] * PX_PER_IN)
     legend = _legend_rows(drawn, width)
-    bottom, top = 58 + _LEGEND_ROW * legend, 26 if drawn.layout.annotations else 12
+    bottom, top = 58 + _LEGEND_ROW * legend, 26 if layout.annotations else 12
     area = max(150.0, (meta.get("height", 420) - _AROUND) * (0.72 if columns == 1 else 0.9))
     drawn.update_layout(
         template=_template(),
@@ -67,11 +68,18 @@ def paper(figure: go.Figure, columns: Columns = 1) -> go.Figure:
     return drawn
 
 
+def readable(printed: go.Figure) -> bool:
+    """Return whether a printed figure is at least as wide as its panels need."""
+    layout: Any = printed.layout
+    return bool(layout.meta["readable"])
+
+
 def _template() -> go.layout.Template:
     axis = {"gridcolor": _GRID, "linecolor": _AXIS, "showline": True, "ticks": "outside", "ticklen": 4}
     small = {"tickfont": {"size": _SMALL}, "title": {"standoff": 6, "font": {"size": _SIZE}}}
     template = go.layout.Template(TEMPLATE)
-    template.layout.update(
+    layout: Any = template.layout
+    layout.update(
         font={"family": _FONT, "size": _SIZE, "color": _INK},
         paper_bgcolor="white",
         plot_bgcolor="white",
@@ -84,8 +92,10 @@ def _template() -> go.layout.Template:
 
 def _legend_rows(figure: go.Figure, width: float) -> int:
     """Estimate how many rows the legend takes: plotly gives each entry the room of the longest."""
-    traces = [each for each in figure.data if each.showlegend is not False and each.name]
-    shapes = [each for each in figure.layout.shapes if each.showlegend and each.name]
+    data: Any = figure.data
+    layout: Any = figure.layout
+    traces = [each for each in data if each.showlegend is not False and each.name]
+    shapes = [each for each in layout.shapes if each.showlegend and each.name]
     names = list(dict.fromkeys(each.name for each in (*traces, *shapes)))
     if not names or (len(traces) == 1 and not shapes and traces[0].showlegend is None):
         return 0

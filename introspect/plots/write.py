@@ -77,7 +77,8 @@ def _write(
     name: str, figure: go.Figure, out: Path, provenance: Mapping[str, Any], drawn: Mapping[str, bytes]
 ) -> list[Path]:
     page = figure.to_html(include_plotlyjs="directory", div_id=f"figure-{name}", config=_CONFIG)
-    meta: dict[str, Any] = dict(figure.layout.meta or {}) if drawn else {}
+    layout: Any = figure.layout
+    meta: dict[str, Any] = dict(layout.meta or {}) if drawn else {}
     words = {key: meta[key] for key in ("title", "caption", "columns") if key in meta}
     files = [f"{name}.{form}" for form in ("html", "json", *drawn)]
     sidecar = {**provenance, "figure": name, **words, "files": files}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
-RECORDS = ("battery",)
-"""Drawn once from a run that is too large to be kept here; figures/README.md says so."""
+RECORDS = ("01_injected_thought", "battery")
+"""Drawn once from runs that are not kept here; figures/README.md says so."""
 
 
 def drawing():
