@@ -19,7 +19,17 @@ DOCS = ROOT / "docs"
 MENU: dict[str, tuple[str, ...]] = {
     "Begin": ("index", "concepts", "tutorial", "how-to", "glossary"),
     "Experiments": ("experiments", "criteria", "organisms", "replication"),
-    "Files and models": ("plans", "stimuli", "subjects", "vectors", "backends", "judges", "labelling", "inspect", "scale"),
+    "Files and models": (
+        "plans",
+        "stimuli",
+        "subjects",
+        "vectors",
+        "backends",
+        "judges",
+        "labelling",
+        "inspect",
+        "scale",
+    ),
     "Results": ("statistics", "formulas", "coverage", "report", "figures", "reliability", "performance", "log"),
     "Reference": ("commands", "command-line", "errors", "api", "architecture"),
 }

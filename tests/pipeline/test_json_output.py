@@ -37,8 +37,9 @@ def test_verbs_that_write_files_name_them(command, finished_run, tmp_path):
         assert all((tmp_path / name).exists() for name in written)
 
 
-def test_runs_are_compared_in_numbers(command, finished_run):
-    [pair] = document(command("compare", finished_run, finished_run, "--json"))
+def test_runs_are_compared_in_numbers(command, finished_run, run_folder):
+    [pair] = document(command("compare", finished_run, run_folder, "--json"))
+    assert pair["equal_multiples"]
     assert all(row["first"] == row["second"] for row in pair["equal_multiples"])
 
 
