@@ -14,7 +14,7 @@ export TORTURE_MOMENTS ?= 30
 export TORTURE_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format slow torture audit dist compat clean
+.PHONY: help setup demo test check format docs figures slow torture audit dist compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -52,6 +52,13 @@ format: $(STAMP)  ## put everything into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/nbstripout notebooks/*.ipynb
+
+docs: figures  ## the site of the documentation, into build/docs, and the gallery
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	@echo 'open build/docs/index.html'
+
+figures: $(STAMP)  ## the gallery, drawn again from the results that are committed
+	$(BIN)/python figures/draw.py
 
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests

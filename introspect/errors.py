@@ -124,3 +124,7 @@ class LogError(IntrospectError):
 
 class LabelError(IntrospectError, ValueError):
     """A file of labelled replies that cannot be used."""
+
+
+class FigureError(IntrospectError):
+    """A figure that cannot be drawn."""

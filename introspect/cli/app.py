@@ -1,7 +1,7 @@
 """The ``introspect`` command: its verbs, and what happens when one fails.
 
-Exit codes: 0 done; 2 bad input, with one sentence on standard error and nothing lost; 130 stopped by Ctrl-C, 143 by
-SIGTERM.
+Exit codes: 0 done; 1 a check that was asked for did not pass; 2 bad input, with one sentence on standard error and
+nothing lost; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 import sys
@@ -11,16 +11,20 @@ from rich.text import Text
 
 from introspect.cli.bench import bench
 from introspect.cli.criteria import validate
+from introspect.cli.doctor import doctor
 from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
+from introspect.cli.figures import figures
 from introspect.cli.folders import merge, pack
 from introspect.cli.judges import calibrate, grade
 from introspect.cli.lens import lens
 from introspect.cli.long import long
+from introspect.cli.methods import methods
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
+from introspect.cli.panels import EXIT_CODES, ByWork
 from introspect.cli.playground import ask, vectors
-from introspect.cli.runs import analyze, compare, figures, report, run
+from introspect.cli.runs import analyze, compare, report, run
 from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
@@ -30,17 +34,18 @@ from introspect.terminal import Console
 
 app = typer.Typer(
     name="introspect",
+    cls=ByWork,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="When a language model reports on its own internal state, is the report about that state? "
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
+    epilog=EXIT_CODES,
 )
-for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, export):
+for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, methods, export):
     app.command(no_args_is_help=True)(_verb)
-for _verb in (long(calibrate), long(validate), long(bench), models):
+for _verb in (long(calibrate), long(validate), long(bench), models, doctor):
     app.command()(_verb)
 vectors.command("export", no_args_is_help=True)(export_vectors)
 vectors.command("import", no_args_is_help=True)(import_vectors)

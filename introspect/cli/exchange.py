@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from introspect.cli.output import JsonOption, print_json, written
 from introspect.cli.playground import AdapterOption
 from introspect.terminal import Console
 
@@ -19,6 +20,7 @@ def export_vectors(
     out: Annotated[Path, typer.Option(help="Folder for one .gguf file a concept.")],
     concept: Annotated[list[str] | None, typer.Option(help="Only this concept; repeatable.")] = None,
     hint: Annotated[str | None, typer.Option(help="Kind of model, such as llama; default the subject's name.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write concept vectors as GGUF control vectors, which llama.cpp and repeng read.
 
@@ -35,12 +37,16 @@ def export_vectors(
     names = [name.strip().lower() for name in concept or loaded.directions]
     for name in names:
         loaded.vector(name, loaded.provenance.n_layers - 1)  # a name that is not there, before anything is written
-    for name in names:
-        write_control_vector(loaded, name, out / f"{NO_FILE.sub('-', name)}.gguf", hint)
+    files = [out / f"{NO_FILE.sub('-', name)}.gguf" for name in names]
+    for name, file in zip(names, files, strict=True):
+        write_control_vector(loaded, name, file, hint)
+    if as_json:
+        print_json(written(files))
+        return
     Console(highlight=False).print(Text(f"{len(names)} control vectors in {out}"))
 
 
-def import_vectors(
+def import_vectors(  # noqa: PLR0913 - one option each
     files: Annotated[list[Path], typer.Argument(metavar="FILE.gguf …", help="Control vectors.", show_default=False)],
     subject: Annotated[str, typer.Option(help="Whose residual stream they belong to.")],
     out: Annotated[Path, typer.Option(help="Folder for vectors.safetensors.")],
@@ -51,6 +57,7 @@ def import_vectors(
         bool, typer.Option("--from-generator", help="Made by llama.cpp's cvector-generator: N was read at block N - 1.")
     ] = False,
     adapter: AdapterOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read GGUF control vectors as the concept vectors of a subject, for a plan's key vectors.
 
@@ -72,6 +79,9 @@ def import_vectors(
     found = {name: read_control_vector(file, made_by) for name, file in zip(names, files, strict=True)}
     vectors = as_vectors(found, load_subject(subject, adapter=adapter).identity)
     vectors.save(out / "vectors.safetensors")
+    if as_json:
+        print_json(written([out / "vectors.safetensors"]) | {"missing_layers": vectors.provenance.missing or ()})
+        return
     missing = ", ".join(map(str, vectors.provenance.missing or ())) or "none"
     Console(highlight=False).print(
         Text(f"{len(found)} vectors in {out / 'vectors.safetensors'}; layers missing: {missing}")

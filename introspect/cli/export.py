@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from introspect.cli.output import JsonOption, print_json, written
 from introspect.terminal import Console
 
 INSPECT = "inspect"
@@ -20,6 +21,7 @@ def export(
     ],
     to: Annotated[str, typer.Option(metavar="KIND", help="inspect, parquet, csv or jsonl.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Folder for the files; default export in DIR.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a run's trials for other tools: logs that inspect view shows, or tables with one row a trial.
 
@@ -30,11 +32,19 @@ def export(
     from introspect.analysis.export import run_folders
 
     write, target = _writer(to), out or folder / "export"
-    for run in run_folders(folder):
-        path = write(run, target / f"{run.resolve().name}.{ENDING.get(to, to)}")
+    runs = run_folders(folder)
+    if as_json:
+        print_json(written(write(run, target / _file(run, to)) for run in runs))
+        return
+    for run in runs:
+        path = write(run, target / _file(run, to))
         Console(highlight=False, soft_wrap=True).print(Text(f"wrote {path}"))
     if to == INSPECT:
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"next: inspect view --log-dir {target}"))
+
+
+def _file(run: Path, to: str) -> str:
+    return f"{run.resolve().name}.{ENDING.get(to, to)}"
 
 
 def _writer(to: str) -> Callable[[Path, Path], Path]:

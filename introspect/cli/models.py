@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from introspect.cli.output import JsonOption, print_json
 from introspect.cli.playground import AdapterOption, DeviceOption, DtypeOption
 from introspect.terminal import Console
 
@@ -25,6 +26,7 @@ def models(
     adapter: AdapterOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """List the families that the engine is tested on, or load a subject and say how it is run, and why.
 
@@ -34,6 +36,9 @@ def models(
     """
     console = Console(highlight=False)
     if subject is None:
+        if as_json:
+            print_json({"families": [line.partition(":")[::2] for line in TESTED.splitlines()]})
+            return
         console.print(Text(TESTED))
         return
     from introspect.subjects.load import load_subject
@@ -48,6 +53,9 @@ def models(
         "cache": f"{loaded.cache_bytes_per_token() / 1024:.1f} KiB a token",
         **loaded.engine.describe(),
     }
+    if as_json:
+        print_json({"subject": subject} | rows)
+        return
     for name, value in rows.items():
         table.add_row(name, Text(value))
     console.print(table)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -10,7 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.long import long
+from introspect.cli.output import JsonOption, print_json
 from introspect.terminal import Console
+
+if TYPE_CHECKING:
+    from introspect.organisms.catalog import Specimen
 
 organisms = typer.Typer(
     name="organisms", no_args_is_help=True, help="Subjects whose answer is known: list them, or train one again."
@@ -18,15 +22,20 @@ organisms = typer.Typer(
 
 
 @organisms.command("list")
-def list_organisms() -> None:
+def list_organisms(as_json: JsonOption = False) -> None:
     """List the organisms, with the training evaluation of each.
 
     introspect organisms list
+
+    introspect organisms list --json
     """
     from introspect.organisms.adapters import CARD
     from introspect.organisms.catalog import specimens
     from introspect.organisms.evaluation import passed
 
+    if as_json:
+        print_json([_card(each) for each in specimens()])
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for head in ("organism", "form", "training seed", "concept", "noise", "no injection", "behaviour"):
         table.add_column(head)
@@ -43,6 +52,15 @@ def list_organisms() -> None:
     Console(highlight=False).print(
         Text("Shares of new lessons whose whole reply comes out as taught, by what is injected.", style="dim")
     )
+
+
+def _card(each: "Specimen") -> dict[str, Any]:
+    """Return an organism with its training evaluation, or with none where it has no known answer."""
+    from introspect.organisms.adapters import CARD
+
+    file = each.adapter / CARD if each.adapter else None
+    found = json.loads(file.read_text("utf-8"))["evaluation"] if file and file.is_file() else None
+    return {"name": each.name, "form": each.form, "training_seed": each.training_seed, "evaluation": found}
 
 
 @organisms.command("make")
@@ -84,6 +102,8 @@ def run_organism(
     """Run one organism's study into a folder, as introspect validate does with all of them.
 
     introspect organisms run introspector --out runs/introspector
+
+    introspect organisms run parrot --training-seed 1 --out runs/parrot
     """
     from introspect.organisms.catalog import specimen
     from introspect.studies.study import run_study

@@ -1,13 +1,15 @@
 """``ask`` and ``vectors extract``: one question to one subject, and the vectors of a whole list."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.long import long
+from introspect.cli.output import JsonOption, print_json
 from introspect.records import Method, Where
 from introspect.terminal import Console
 
@@ -46,6 +48,7 @@ def ask(  # noqa: PLR0913 - one option each
     adapter: AdapterOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Ask one question with and without a concept injected, and show token by token where the vector went.
 
@@ -62,17 +65,16 @@ def ask(  # noqa: PLR0913 - one option each
     model = load_subject(subject, adapter=adapter, device=device, dtype=dtype)
     vector = _vector(model, chosen, layer, strength, stimuli) if chosen else None
     injected = [[vector], []] if vector is not None else [[]]
-    console = Console(highlight=False)
+    sampling = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
+    console, said = Console(highlight=False), []
     for inject in injected:
-        reply = model.ask(
-            question,
-            inject=inject,
-            where=where,
-            seed=seed,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-        )
-        _show(console, model, reply, vector if inject else None)
+        reply = model.ask(question, inject=inject, where=where, **sampling)
+        if as_json:
+            said.append(_as_json(reply, vector if inject else None))
+        else:
+            _show(console, model, reply, vector if inject else None)
+    if as_json:
+        print_json({"subject": model.identity.model_dump(mode="json"), "question": question, "replies": said})
 
 
 @vectors.command("extract", no_args_is_help=True)
@@ -88,6 +90,7 @@ def extract_vectors(  # noqa: PLR0913 - one option each
     adapter: AdapterOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Extract a vector for every concept of a list at every layer, and say how good each one is.
 
@@ -102,7 +105,8 @@ def extract_vectors(  # noqa: PLR0913 - one option each
     from introspect.progress import track
     from introspect.stimuli import load_stimuli
     from introspect.subjects.load import load_subject
-    from introspect.vectors.diagnose import as_json, diagnose
+    from introspect.vectors.diagnose import as_json as as_json_bytes
+    from introspect.vectors.diagnose import diagnose
     from introspect.vectors.extract import extract, n_prompts
     from introspect.vectors.vector import in_one_step
 
@@ -115,7 +119,10 @@ def extract_vectors(  # noqa: PLR0913 - one option each
     diagnoses = diagnose(extraction, model, layer)
     extraction.vectors.save(out / "vectors.safetensors")
     with in_one_step(out / "diagnostics.json") as draft:
-        draft.write_bytes(as_json(diagnoses))
+        draft.write_bytes(as_json_bytes(diagnoses))
+    if as_json:
+        print_json(json.loads(as_json_bytes(diagnoses)))
+        return
     console = Console(highlight=False)
     console.print(_diagnosis_table(diagnoses))
     console.print(Text(f"{len(diagnoses)} vectors in {out / 'vectors.safetensors'}; all layers in diagnostics.json"))
@@ -135,6 +142,14 @@ def _vector(
     with track("reading the concept vector", 101) as advance:
         vector = concept_vector(model, concept, at, stimuli=load_stimuli(stimuli), progress=advance)
     return vector * strength
+
+
+def _as_json(reply: "Reply", vector: "ConceptVector | None") -> dict[str, Any]:
+    injected = (
+        None if vector is None else {"concept": vector.concept, "layer": vector.layer, "strength": vector.strength}
+    )
+    audits = [each.model_dump(mode="json") for each in reply.audits]
+    return {"injected": injected, "text": reply.text, "finish": reply.finish, "audits": audits}
 
 
 def _show(console: Console, model: "LocalSubject", reply: "Reply", vector: "ConceptVector | None") -> None:

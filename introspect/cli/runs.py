@@ -1,9 +1,10 @@
-"""``run``, ``analyze``, ``figures`` and ``report``: from a plan to a page."""
+"""``run``, ``analyze``, ``compare`` and ``report``: from a plan to a page."""
 
 import sys
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -19,6 +20,7 @@ from introspect.cli.executors import (
     duration,
     print_forecasts_of,
 )
+from introspect.cli.output import JsonOption, print_json
 from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def run(  # noqa: PLR0913 - one option each
     address: AddressOption = None,
     workers: WorkersOption = None,
     gpus_per_worker: GpusOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a plan, or a battery of them, into a folder; the same command again goes on where it stopped.
 
@@ -77,10 +80,10 @@ def run(  # noqa: PLR0913 - one option each
         print_forecasts_of(where, _plans_of(plan, overrides or []), max_trials)
         return
     if is_study(plan):
-        _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
+        _study(plan, out, max_trials, overrides or [], "dry run" if dry_run else where, as_json)
         return
     if is_battery(plan):
-        _battery(plan, out, max_trials, overrides or [], "dry run" if dry_run else where)
+        _battery(plan, out, max_trials, overrides or [], "dry run" if dry_run else where, as_json)
         return
     loaded = load_plan(plan, overrides or [])
     folder = out or default_folder(loaded)
@@ -88,11 +91,15 @@ def run(  # noqa: PLR0913 - one option each
         from introspect.sweeps.estimate import estimate
 
         prepared = prepare(loaded, max_trials)
-        _print_estimate(prepared, estimate(prepared))
+        cost = estimate(prepared)
+        if as_json:
+            print_json({"experiment": loaded.name} | asdict(cost))
+        else:
+            _print_estimate(prepared, cost)
         return
     with where or nullcontext():
         sweep(loaded, folder, max_trials, executor=where)
-    _next(folder)
+    _next(folder, as_json)
 
 
 def _plans_of(plan: Path, overrides: list[str]) -> "list[Plan]":
@@ -105,7 +112,9 @@ def _plans_of(plan: Path, overrides: list[str]) -> "list[Plan]":
     return load_battery(plan, overrides) if is_battery(plan) else [load_plan(plan, overrides)]
 
 
-def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
+def _study(
+    plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How", as_json: bool
+) -> None:
     from introspect.errors import PlanError
     from introspect.studies.study import planned, run_study
     from introspect.sweeps.plans import load_study
@@ -118,6 +127,9 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
 
         rules, plans = load_study(plan, overrides)
         prepared = prepare_battery(planned(rules, plans))
+        if as_json:
+            print_json(_costs(prepared))
+            return
         _print_battery(prepared)
         reported = [spec for each in prepared if each.plan.name not in rules.on_grid for spec in each.everything]
         print_forecasts(reported, rules)
@@ -125,24 +137,38 @@ def _study(plan: Path, out: Path | None, max_trials: int | None, overrides: list
     folder = out or Path("runs") / (plan.parent.name if plan.stem in {"plan", "study"} else plan.stem)
     with where or nullcontext():
         run_study(plan, folder, overrides, executor=where)
-    _next(folder)
+    _next(folder, as_json)
 
 
-def _battery(plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How") -> None:
+def _battery(
+    plan: Path, out: Path | None, max_trials: int | None, overrides: list[str], where: "How", as_json: bool
+) -> None:
     from introspect.sweeps.battery import prepare_battery, run_battery
     from introspect.sweeps.plans import load_battery
 
     plans = load_battery(plan, overrides)
     folder = out or Path("runs") / (plan.parent.name if plan.stem == "plan" else plan.stem)
     if where == "dry run":
-        _print_battery(prepare_battery(plans, max_trials))
+        prepared = prepare_battery(plans, max_trials)
+        if as_json:
+            print_json(_costs(prepared))
+        else:
+            _print_battery(prepared)
         return
     with where or nullcontext():
         run_battery(plans, folder, max_trials, where)
-    _next(folder)
+    _next(folder, as_json)
 
 
-def _next(folder: Path) -> None:
+def _costs(prepared: "list[Prepared]") -> list[dict[str, Any]]:
+    from introspect.sweeps.estimate import estimate
+
+    return [{"experiment": each.plan.name} | asdict(estimate(each)) for each in prepared]
+
+
+def _next(folder: Path, as_json: bool = False) -> None:
+    if as_json:
+        print_json({"folder": folder})
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         Text(f"trials in {folder}; next: introspect analyze {folder}, introspect report {folder}")
     )
@@ -167,11 +193,11 @@ def analyze(
     from introspect.analysis.studies import analyze_study, is_study_folder
 
     if is_study_folder(folder):
-        _only_rules(grader, "a study's criteria are read")
+        only_rules(grader, "a study's criteria are read")
         print_study(analyze_study(folder), as_json)
         return
-    if _is_battery_folder(folder):
-        _only_rules(grader, "a battery is read")
+    if is_battery_folder(folder):
+        only_rules(grader, "a battery is read")
         _analyze_battery(folder, as_json)
         return
     analysis = analyze_run(folder, grader, calibration)
@@ -181,7 +207,7 @@ def analyze(
         analysis.show(cells)
 
 
-def _only_rules(grader: str, what: str) -> None:
+def only_rules(grader: str, what: str) -> None:
     """Refuse another grader where the rules alone are read."""
     if grader != "rules":
         from introspect.errors import JudgeError
@@ -190,7 +216,7 @@ def _only_rules(grader: str, what: str) -> None:
         raise JudgeError(message)
 
 
-def _is_battery_folder(folder: Path) -> bool:
+def is_battery_folder(folder: Path) -> bool:
     """Whether a folder holds run folders and is none itself."""
     return folder.is_dir() and not (folder / "manifest.json").exists() and any(folder.glob("*/manifest.json"))
 
@@ -223,6 +249,7 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR DIR …", help="Run folders.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="Folder for a figure of all of them side by side.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare runs of one plan, trial by trial with the first: other subjects, chat formats, number formats.
 
@@ -242,12 +269,14 @@ def compare(
     analyses = {str(folder): analyze_run(folder) for folder in folders}
     first, *others = analyses.values()
     relative = common_relative(list(analyses.values()))
-    console = Console(highlight=False)
+    console = Console(highlight=False, quiet=as_json)
     for name, other in list(analyses.items())[1:]:
         console.print(Text(f"{folders[0]} against {name}: {compare_trials(first, other).sentence}", style="bold"))
     for other in others:
         for value in (None, relative):
             _print_comparison(console, first, other, value)
+    if as_json:
+        print_json([_comparison(first, other, relative) for other in others])
     if out is not None:
         from introspect.plots.subjects import subjects
         from introspect.plots.write import write_figures
@@ -259,6 +288,17 @@ def compare(
         command = f"introspect compare {' '.join(map(str, folders))} --out {out}"
         write_figures(drawn, out, {"runs": [str(folder) for folder in folders], "command": command})
         console.print(Text(f"{len(drawn)} figures in {out}"))
+
+
+def _comparison(first: "Analysis", second: "Analysis", relative: float | None) -> dict[str, Any]:
+    from introspect.analysis.compare import compare_effects, compare_trials
+
+    found = {
+        name: compare_effects(first, second, value).to_dicts()
+        for name, value in (("equal_multiples", None), ("equal_share_of_the_norm", relative))
+    }
+    paths = {"first": first.run.path, "second": second.run.path}
+    return paths | {"trials": compare_trials(first, second).sentence, "relative_strength": relative} | found
 
 
 def _print_comparison(console: Console, first: "Analysis", second: "Analysis", relative: float | None) -> None:
@@ -273,49 +313,6 @@ def _print_comparison(console: Console, first: "Analysis", second: "Analysis", r
         means = (f"{row['first']:+.3f}", f"{row['second']:+.3f}")
         table.add_row(row["task"], row["metric"], row["arm"], *means, row["words"])
     console.print(table)
-
-
-def figures(
-    folder: RunArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
-    grader: GraderOption = "rules",
-    calibration: CalibrationOption = None,
-) -> None:
-    """Draw a run's figures as HTML and JSON, each with a sidecar that says where it came from.
-
-    introspect figures runs/01 --out figures/01
-
-    introspect figures runs/demo --out runs/demo/figures
-    """
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.plots.run import run_figures
-    from introspect.plots.write import write_figures
-    from introspect.records import digest
-
-    if _is_battery_folder(folder):
-        _only_rules(grader, "a battery is read")
-        _battery_figures(folder, out)
-        return
-    analysis = analyze_run(folder, grader, calibration)
-    manifest = analysis.run.manifest
-    provenance = {
-        "run": str(folder),
-        "command": f"introspect figures {folder} --out {out}",
-        "plan": manifest.plan.name,
-        "plan_hash": digest(manifest.plan.identity()),
-        "salt": manifest.plan.salt,
-        "subject": manifest.subject.fingerprint,
-        "n": len(analysis.run.trials),
-        "n_planned": manifest.n_planned,
-        "introspect": manifest.introspect_version,
-        "grader": analysis.grader,
-        **({"caution": analysis.caution} if analysis.caution else {}),
-    }
-    written = write_figures(run_figures(analysis), out, provenance)
-    console = Console(highlight=False, soft_wrap=True)
-    if analysis.caution:
-        console.print(Text(analysis.caution, style="yellow"))
-    console.print(Text(f"{len(written) // 3} figures in {out}"))
 
 
 def report(
@@ -337,8 +334,8 @@ def report(
     from introspect.report.build import report_page
 
     console = Console(highlight=False, soft_wrap=True)
-    if any(map(is_study_folder, folders)) or _is_battery_folder(folders[0]):
-        _only_rules(grader, "studies and batteries are read")
+    if any(map(is_study_folder, folders)) or is_battery_folder(folders[0]):
+        only_rules(grader, "studies and batteries are read")
     if any(map(is_study_folder, folders)):
         _report_studies(folders, out, console)
         return
@@ -348,7 +345,7 @@ def report(
 
         message = f"one page can hold several studies, and {folder} is none; give one run at a time, or use compare"
         raise RunFolderError(message)
-    if _is_battery_folder(folder):
+    if is_battery_folder(folder):
         from introspect.analysis.battery import load_battery_runs
         from introspect.report.battery import battery_page
 
@@ -371,23 +368,6 @@ def _report_studies(folders: list[Path], out: Path | None, console: Console) -> 
         for run in each.runs.values():
             console.print(Text(f"wrote {report_page(analyze_run(run))}"))
     console.print(Text(f"wrote {study_page(studies, out)}"))
-
-
-def _battery_figures(folder: Path, out: Path) -> None:
-    from introspect.analysis.battery import load_battery_runs
-    from introspect.plots.battery import battery_figures
-    from introspect.plots.run import run_figures
-    from introspect.plots.write import write_figures
-
-    battery = load_battery_runs(folder)
-    command = f"introspect figures {folder} --out {out}"
-    n = 0
-    for name, analysis in battery.analyses.items():
-        plan = analysis.run.manifest.plan
-        sidecar = {"run": str(folder / name), "command": command, "n": len(analysis.run.trials), "salt": plan.salt}
-        n += len(write_figures(run_figures(analysis), out / name, sidecar)) // 3
-    n += len(write_figures(battery_figures(battery), out, {"run": str(folder), "command": command})) // 3
-    Console(highlight=False).print(Text(f"{n} figures in {out}"))
 
 
 def _print_battery(prepared: "list[Prepared]") -> None:

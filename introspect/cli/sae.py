@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from introspect.cli.long import long
+from introspect.cli.output import JsonOption, print_json
 from introspect.terminal import Console
 
 SourceOption = Annotated[
@@ -25,6 +26,7 @@ def decompose_vectors(
     concept: Annotated[list[str] | None, typer.Option(help="Only this concept; repeatable.")] = None,
     by: Annotated[Literal["cosine", "encoding"], typer.Option(help="Nearest rows, or the encoder.")] = "cosine",
     n: Annotated[int, typer.Option(min=1, help="Features to list.")] = 8,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which features a concept vector is made of, and how much of its squared norm they explain.
 
@@ -37,6 +39,10 @@ def decompose_vectors(
     from introspect.vectors.vector import load_vectors
 
     loaded, dictionary = load_vectors(vectors), load_dictionary(source)
+    if as_json:
+        taken = [loaded.vector(name, dictionary.layer) for name in concept or loaded.directions]
+        print_json([decompose(each, dictionary, by, n).model_dump(mode="json") for each in taken])
+        return
     table = Table(title=f"{source}: layer {dictionary.layer}, {dictionary.n_features} features", title_justify="left")
     for name in ("concept", "share", "features"):
         table.add_column(name)
@@ -59,6 +65,8 @@ def read_run(
     """Read a run's trials once more through an autoencoder: which features light up, and do they predict the report?
 
     introspect sae read runs/01 --sae runs/sae --out runs/01/features --strength 4
+
+    introspect sae read runs/01 --sae runs/sae --out runs/01/features --n 50
     """
     from introspect.analysis.features import predictive
     from introspect.plots.features import features
@@ -98,7 +106,7 @@ def train(  # noqa: PLR0913 - one option each
 
     introspect sae train smollm2 --layer 20 --out runs/sae
 
-    introspect sae train smollm2 --layer 12 --out runs/sae_12 --features 1152 --passes 4
+    introspect sae train smollm2 --layer 20 --tokens 20000 --features 512 --passes 2 --out runs/small_sae
     """
     from introspect.subjects.load import load_subject
     from introspect.subjects.sampled_texts import Sampling

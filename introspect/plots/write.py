@@ -1,4 +1,4 @@
-"""Figures on disk: a page and the plotly JSON each, with a sidecar that says where they came from."""
+"""Figures on disk: a page and the plotly JSON each, in print also SVG and PDF, with a sidecar that says whence."""
 
 import json
 import os
@@ -25,11 +25,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def write_text(path: Path, text: str) -> Path:
     """Write a file whole or not at all: into a temporary neighbour that then takes the name."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all, as ``write_text`` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -38,13 +43,19 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_figures(figures: Mapping[str, go.Figure], out: Path, provenance: Mapping[str, Any]) -> list[Path]:
+def write_figures(
+    figures: Mapping[str, go.Figure],
+    out: Path,
+    provenance: Mapping[str, Any],
+    images: Mapping[str, Mapping[str, bytes]] | None = None,
+) -> list[Path]:
     """Write each figure as ``NAME.html``, ``NAME.json`` and ``NAME.provenance.json``.
 
     Args:
         figures: Figures by name; a name becomes a file name.
         out: The folder, made if it is not there. One ``plotly.min.js`` in it serves all its pages, offline.
         provenance: What to keep beside every figure: run, plan hash, command, n, versions.
+        images: What ``introspect.plots.paper.images`` drew of them, by name and format; written beside them.
 
     Returns:
         The files written, without ``plotly.min.js``.
@@ -58,13 +69,21 @@ def write_figures(figures: Mapping[str, go.Figure], out: Path, provenance: Mappi
             raise RunFolderError(message)
     if figures:
         write_text(out / "plotly.min.js", get_plotlyjs())
-    return [path for name, figure in figures.items() for path in _write(name, figure, out, provenance)]
+    drawn = images or {}
+    return [path for name, each in figures.items() for path in _write(name, each, out, provenance, drawn.get(name, {}))]
 
 
-def _write(name: str, figure: go.Figure, out: Path, provenance: Mapping[str, Any]) -> list[Path]:
+def _write(
+    name: str, figure: go.Figure, out: Path, provenance: Mapping[str, Any], drawn: Mapping[str, bytes]
+) -> list[Path]:
     page = figure.to_html(include_plotlyjs="directory", div_id=f"figure-{name}", config=_CONFIG)
-    sidecar = {**provenance, "figure": name, "files": [f"{name}.html", f"{name}.json"]}
+    layout: Any = figure.layout
+    meta: dict[str, Any] = dict(layout.meta or {}) if drawn else {}
+    words = {key: meta[key] for key in ("title", "caption", "columns") if key in meta}
+    files = [f"{name}.{form}" for form in ("html", "json", *drawn)]
+    sidecar = {**provenance, "figure": name, **words, "files": files}
     return [
+        *(write_bytes(out / f"{name}.{form}", data) for form, data in drawn.items()),
         write_text(out / f"{name}.html", page),
         write_text(out / f"{name}.json", str(figure.to_json())),
         write_text(out / f"{name}.provenance.json", json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"),
