@@ -17,7 +17,9 @@ from introspect.cli.judges import calibrate, grade
 from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.playground import ask, vectors
-from introspect.cli.runs import analyze, compare, figures, report, run
+from introspect.cli.replay import replay
+from introspect.cli.report import report
+from introspect.cli.runs import analyze, compare, figures, run
 from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
@@ -34,7 +36,7 @@ app = typer.Typer(
     "Work goes: [bold]ask[/bold] to play, [bold]vectors extract[/bold], [bold]run[/bold] a plan, "
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
 )
-for _verb in (ask, run, grade, analyze, compare, figures, report, export):
+for _verb in (ask, run, grade, analyze, compare, figures, report, replay, export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (calibrate, validate, bench, models):
     app.command()(_verb)

@@ -1,4 +1,4 @@
-"""``run``, ``analyze``, ``figures`` and ``report``: from a plan to a page."""
+"""``run``, ``analyze``, ``compare`` and ``figures``: from a plan to numbers and figures."""
 
 import json
 import sys
@@ -128,11 +128,11 @@ def analyze(
     from introspect.analysis.studies import analyze_study, is_study_folder
 
     if is_study_folder(folder):
-        _only_rules(grader, "a study's criteria are read")
+        only_rules(grader, "a study's criteria are read")
         print_study(analyze_study(folder), as_json)
         return
-    if _is_battery_folder(folder):
-        _only_rules(grader, "a battery is read")
+    if is_battery_folder(folder):
+        only_rules(grader, "a battery is read")
         _analyze_battery(folder, as_json)
         return
     analysis = analyze_run(folder, grader, calibration)
@@ -142,7 +142,7 @@ def analyze(
         analysis.show(cells)
 
 
-def _only_rules(grader: str, what: str) -> None:
+def only_rules(grader: str, what: str) -> None:
     """Refuse another grader where the rules alone are read."""
     if grader != "rules":
         from introspect.errors import JudgeError
@@ -151,7 +151,7 @@ def _only_rules(grader: str, what: str) -> None:
         raise JudgeError(message)
 
 
-def _is_battery_folder(folder: Path) -> bool:
+def is_battery_folder(folder: Path) -> bool:
     """Whether a folder holds run folders and is none itself."""
     return folder.is_dir() and not (folder / "manifest.json").exists() and any(folder.glob("*/manifest.json"))
 
@@ -253,8 +253,8 @@ def figures(
     from introspect.plots.write import write_figures
     from introspect.records import digest
 
-    if _is_battery_folder(folder):
-        _only_rules(grader, "a battery is read")
+    if is_battery_folder(folder):
+        only_rules(grader, "a battery is read")
         _battery_figures(folder, out)
         return
     analysis = analyze_run(folder, grader, calibration)
@@ -277,61 +277,6 @@ def figures(
     if analysis.caution:
         console.print(Text(analysis.caution, style="yellow"))
     console.print(Text(f"{len(written) // 3} figures in {out}"))
-
-
-def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR …", help="A run, or studies.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The page; default report.html in the (first) folder.")] = None,
-    grader: GraderOption = "rules",
-    calibration: CalibrationOption = None,
-) -> None:
-    """Write a run as one self-contained page: the question, the verdict, the figures, every transcript.
-
-    Several studies give one page that opens with their criteria side by side.
-
-    introspect report runs/01 --out page.html
-
-    introspect report runs/study runs/introspector
-    """
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.studies import is_study_folder
-    from introspect.report.build import report_page
-
-    console = Console(highlight=False, soft_wrap=True)
-    if any(map(is_study_folder, folders)) or _is_battery_folder(folders[0]):
-        _only_rules(grader, "studies and batteries are read")
-    if any(map(is_study_folder, folders)):
-        _report_studies(folders, out, console)
-        return
-    folder = folders[0]
-    if len(folders) > 1:
-        from introspect.errors import RunFolderError
-
-        message = f"one page can hold several studies, and {folder} is none; give one run at a time, or use compare"
-        raise RunFolderError(message)
-    if _is_battery_folder(folder):
-        from introspect.analysis.battery import load_battery_runs
-        from introspect.report.battery import battery_page
-
-        battery = load_battery_runs(folder)
-        for analysis in battery.analyses.values():
-            console.print(Text(f"wrote {report_page(analysis)}"))
-        console.print(Text(f"wrote {battery_page(battery, out)}"))
-        return
-    console.print(Text(f"wrote {report_page(analyze_run(folder, grader, calibration), out)}"))
-
-
-def _report_studies(folders: list[Path], out: Path | None, console: Console) -> None:
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.studies import analyze_study
-    from introspect.report.build import report_page
-    from introspect.report.study import study_page
-
-    studies = [analyze_study(folder) for folder in folders]
-    for each in studies:
-        for run in each.runs.values():
-            console.print(Text(f"wrote {report_page(analyze_run(run))}"))
-    console.print(Text(f"wrote {study_page(studies, out)}"))
 
 
 def _battery_figures(folder: Path, out: Path) -> None:

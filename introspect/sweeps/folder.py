@@ -15,7 +15,17 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial
+from introspect.records import (
+    SCHEMA_VERSION,
+    Effects,
+    Manifest,
+    Projection,
+    Prompt,
+    Readers,
+    Record,
+    Study,
+    Trial,
+)
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
@@ -25,6 +35,7 @@ DIAGNOSTICS = "diagnostics.json"
 EFFECTS = "effects.json"
 STUDY = "study.json"
 READERS = "readers.json"
+PROJECTIONS = "projections.jsonl"
 
 
 class RunFolder:
@@ -181,6 +192,20 @@ def read_prompts(path: Path) -> dict[str, Prompt]:
         message = f"{path / PROMPTS} is damaged: {error.errors()[0]['msg']}"
         raise RunFolderError(message) from error
     return {prompt.id: prompt for prompt in prompts}
+
+
+def read_projections(path: Path) -> dict[str, Projection]:
+    """Read what was read under every token of some trials, by trial key; of a trial read twice the last.
+
+    Raises:
+        RunFolderError: A line is damaged.
+    """
+    try:
+        found = [Projection.model_validate_json(line) for _, line in _lines(path / PROJECTIONS)]
+    except ValidationError as error:
+        message = f"{path / PROJECTIONS} is damaged ({error.errors()[0]['msg']}); remove it to read them again"
+        raise RunFolderError(message) from error
+    return {each.key: each for each in found}
 
 
 def read_effects(path: Path) -> Effects | None:
