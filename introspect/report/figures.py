@@ -25,9 +25,10 @@ class Figure:
     subject: str = ""
 
     @property
-    def is_wide(self) -> bool:
-        """Whether the figure needs the page's whole width."""
-        return self.min_width > WIDE
+    def kind(self) -> str:
+        """Its classes of style: whether it needs the page's whole width, and whether it can be clicked."""
+        found = {"wide": self.min_width > WIDE, "linked": self.linked}
+        return " ".join(name for name, holds in found.items() if holds)
 
     @property
     def size(self) -> str:

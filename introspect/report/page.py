@@ -63,7 +63,7 @@ def _words(content: ReportContent) -> dict[str, Any]:
         "verdict": content.verdict,
         "verdict_points": content.verdict_points,
         "findings": [(each, None if each.table is None else plain(each.table)) for each in content.findings],
-        "completeness": completeness(_n_trials(content), content.n_planned),
+        "completeness": _complete(content),
         "complete": _n_trials(content) == content.n_planned,
         "listing": " ".join(filter(None, (sampled(content), listing(trials)))),
         "definitions": [(metric, chance_words(metric)) for metric in content.metrics],
@@ -114,6 +114,13 @@ def subject_name(identity: SubjectIdentity) -> str:
     """Return a subject's name, with its adapter if it has one; of paths the last part."""
     name = Path(identity.name).name if Path(identity.name).is_absolute() else identity.name
     return f"{Path(identity.adapter).name} on {name}" if identity.adapter else name
+
+
+def _complete(content: ReportContent) -> str:
+    """Say how much of the plan was run, where the page holds a sample of it."""
+    if not sampled(content):
+        return completeness(len(content.trials), content.n_planned)
+    return f"{_n_trials(content):,} of {counted(content.n_planned, 'planned trial')} were run."
 
 
 def completeness(n: int, n_planned: int) -> str:
