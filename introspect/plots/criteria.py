@@ -6,12 +6,12 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from introspect.plots.style import INK, dress, empty, series
+from introspect.plots.style import INK, dress, empty, faded, series
 from introspect.plots.text import label, number
 
 UNITS = {"rate": "difference of two rates", "log-odds": "log-odds, in nats"}
 COLUMNS = ("subject", "part", "unit", "value", "low", "high", "smallest", "status", "n", "level")
-_LEFT = 44
+_LEFT = 46
 _SYMBOLS = {"met": "circle", "not met": "circle-open", "undetermined": "circle-dot"}
 
 
@@ -25,7 +25,7 @@ def criterion(parts: pl.DataFrame, title: str) -> go.Figure:
         title: The criterion.
 
     Returns:
-        The figure, a panel a unit. A part without a value is left out.
+        The figure, a panel a unit; from zero to the smallest effect it is grey. A part without a value is left out.
     """
     known = parts.drop_nulls("value") if len(parts) else parts
     if known.is_empty():
@@ -37,18 +37,19 @@ def criterion(parts: pl.DataFrame, title: str) -> go.Figure:
     for row, unit in enumerate(units, start=1):
         _panel(figure, row, unit, known.filter(pl.col("unit") == unit), subjects)
     figure.update_layout(scattermode="group", scattergap=0.55, legend_traceorder="normal")
-    height = 130 + 84 * len(units) + (26 + 20 * len(subjects)) * sum(rows)
-    return dress(figure, title, _caption(known), height=height, min_width=560)
+    height = 110 + 74 * len(units) + (58 + 16 * len(subjects)) * sum(rows)
+    return dress(figure, title, _caption(known), height=height, min_width=620)
 
 
 def _panel(figure: go.Figure, row: int, unit: str, parts: pl.DataFrame, subjects: list[str]) -> None:
     order = list(dict.fromkeys(parts["part"]))[::-1]
-    smallest = float(parts["smallest"][0])
-    figure.add_vrect(x0=0, x1=smallest, fillcolor=INK, opacity=0.16, line_width=0, layer="below", row=row, col=1)  # pyright: ignore[reportArgumentType]
-    figure.add_vline(x=0, line={"color": INK, "width": 1.2}, layer="below", row=row, col=1)  # pyright: ignore[reportArgumentType]
     for place, subject in enumerate(subjects):
         own = parts.filter(pl.col("subject") == subject)
         figure.add_trace(_points(own, subject, place, legend=row == 1), row=row, col=1)
+    across = {"xref": f"x{row}", "yref": f"y{row} domain", "y0": 0, "y1": 1, "layer": "below"}
+    smallest = float(parts["smallest"][0])
+    figure.add_shape(type="rect", x0=0, x1=smallest, fillcolor=faded(INK, 0.2), line={"width": 0}, **across)
+    figure.add_shape(type="line", x0=0, x1=0, line={"color": INK, "width": 1.5}, **across)
     texts = ["<br>".join(label(line) for line in textwrap.wrap(part, _LEFT)) for part in order]
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=order, tickvals=order, ticktext=texts, showgrid=False,
@@ -96,8 +97,4 @@ def _hover(each: dict[str, object]) -> str:
 def _caption(parts: pl.DataFrame) -> str:
     sizes = sorted(set(parts["n"]))
     span = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    return (
-        f"Bars are {100 * float(parts['level'][0]):g} % intervals over {span} concepts. Grey: from zero to the "
-        "smallest effect that counts. A bar wholly right of zero that reaches beyond it speaks for the part "
-        "(filled); one that ends inside it against the part (open); anything else decides nothing (dotted)."
-    )
+    return f"Bars are {100 * float(parts['level'][0]):g} % intervals over {span} concepts."

@@ -14,7 +14,10 @@ WIDE = 500
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure's words and size; ``id`` names it in the page, ``linked`` says that its marks lead to trials."""
+    """A figure's words and size.
+
+    ``id`` names it in the page, ``linked`` says that its marks lead to trials, and ``bare`` that a heading is there.
+    """
 
     id: str
     title: str
@@ -23,6 +26,7 @@ class Figure:
     height: int
     linked: bool
     subject: str = ""
+    bare: bool = False
 
     @property
     def kind(self) -> str:
@@ -44,7 +48,14 @@ class Drawings:
         self.figures: list[Figure] = []
 
     def add(
-        self, name: str, figure: go.Figure, own: Mapping[str, str] | None = None, *, prefix: str = "", subject: str = ""
+        self,
+        name: str,
+        figure: go.Figure,
+        own: Mapping[str, str] | None = None,
+        *,
+        prefix: str = "",
+        subject: str = "",
+        bare: bool = False,
     ) -> Figure:
         """Take a figure.
 
@@ -54,6 +65,7 @@ class Drawings:
             own: Fields that all its trials share, such as the subject.
             prefix: What tells it from figures of the same name.
             subject: Whose it is, where the page shows several subjects'.
+            bare: Whether what stands above it is its heading.
         """
         drawing = json.loads(str(figure.to_json()))
         layout = drawing["layout"]
@@ -75,6 +87,7 @@ class Drawings:
             height=int(layout.get("height", 450)),
             linked="trials" in meta,
             subject=subject,
+            bare=bare,
         )
         self.figures.append(words)
         return words

@@ -121,7 +121,7 @@ def _experiments(runs: Sequence[Shown], beside: Path, drawings: Drawings) -> Ite
         yield {
             "name": name,
             "question": QUESTIONS.get(here[0].analysis.protocol, ""),
-            "open": number == 0,
+            "open": number == 0 or name == "report",
             "runs": [_run(run, beside) for run in here],
             "figures": list(_figures(here, drawings, number)),
         }

@@ -85,13 +85,13 @@ def _criterion(
         for clause in study.results[name].clauses
         for part in clause.parts
     ]
-    rows = [_row(*each) for each in found if each[2].applies]
-    drawn = criterion(pl.DataFrame(rows, schema=_SCHEMA, orient="row"), "What it rests on")
+    rows = [_row(subject, study, part) for subject, study, clause, part in found if clause.applies]
+    drawn = criterion(pl.DataFrame(rows, schema=_SCHEMA, orient="row"), words.TITLES[name])
     return {
         "name": name,
         "title": words.TITLES[name],
         "means": words.MEANS[name],
-        "figure": drawings.add(name, drawn, prefix="criterion-"),
+        "figure": drawings.add(name, drawn, prefix="criterion-", bare=True),
         "lines": [_line(*each) for each in sorted(found, key=lambda each: _order(each[2], each[3], found))],
     }
 
@@ -111,11 +111,10 @@ def _order(clause: ClauseResult, part: PartResult, found: Sequence[tuple[Any, ..
     return keys.index((clause.clause.name, part.part))
 
 
-def _row(subject: str, study: StudyAnalysis, clause: ClauseResult, part: PartResult) -> tuple[Any, ...]:
+def _row(subject: str, study: StudyAnalysis, part: PartResult) -> tuple[Any, ...]:
     interval = part.interval
-    named = f"{clause.clause.name}: {part.part.name}"
     bounds = (interval.value, interval.low, interval.high, least(part.part, study.study.rules))
-    return (subject, named, part.part.unit, *bounds, part.status, interval.n_units, interval.level)
+    return (subject, part.part.words, part.part.unit, *bounds, part.status, interval.n_units, interval.level)
 
 
 def _line(subject: str, study: StudyAnalysis, clause: ClauseResult, part: PartResult) -> dict[str, str]:
