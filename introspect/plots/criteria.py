@@ -10,7 +10,7 @@ from introspect.plots.style import INK, dress, empty, faded, series
 from introspect.plots.text import label, number
 
 UNITS = {"rate": "difference of two rates", "log-odds": "log-odds, in nats"}
-COLUMNS = ("subject", "part", "unit", "value", "low", "high", "smallest", "status", "n", "level")
+COLUMNS: tuple[str, ...] = ("subject", "part", "unit", "value", "low", "high", "smallest", "status", "n", "level")
 _LEFT = 46
 _SYMBOLS = {"met": "circle", "not met": "circle-open", "undetermined": "circle-dot"}
 
@@ -46,7 +46,8 @@ def _panel(figure: go.Figure, row: int, unit: str, parts: pl.DataFrame, subjects
     for place, subject in enumerate(subjects):
         own = parts.filter(pl.col("subject") == subject)
         figure.add_trace(_points(own, subject, place, legend=row == 1), row=row, col=1)
-    across = {"xref": f"x{row}", "yref": f"y{row} domain", "y0": 0, "y1": 1, "layer": "below"}
+    axis = "" if row == 1 else row
+    across = {"xref": f"x{axis}", "yref": f"y{axis} domain", "y0": 0, "y1": 1, "layer": "below"}
     smallest = float(parts["smallest"][0])
     figure.add_shape(type="rect", x0=0, x1=smallest, fillcolor=faded(INK, 0.2), line={"width": 0}, **across)
     figure.add_shape(type="line", x0=0, x1=0, line={"color": INK, "width": 1.5}, **across)
