@@ -183,7 +183,7 @@ def test_two_subjects_stand_side_by_side_with_one_browser_for_all_trials(opened,
     counts(page, "100")
     assert page.locator("#experiments .figures figure").count() % 2 == 0
     page.select_option("#filter-subject", "another")
-    counts(page, "54 of 100")
+    counts(page, "50 of 100")
     page.locator(".plot").first.scroll_into_view_if_needed()
     page.wait_for_selector(".plot .main-svg")
     one.save("several-light")

@@ -87,7 +87,7 @@
     read.tokens.forEach(([text, injected], index) => {
       const value = line[index];
       const number = make("small", "", short(value));
-      const strength = Math.round((75 * Math.abs(value)) / widest);
+      const strength = Math.round((42 * Math.abs(value)) / widest);
       number.style.backgroundColor = `rgb(var(${value < 0 ? "--away" : "--toward"}) / ${strength}%)`;
       const shown = text.replace(/\n/g, "⏎") || "∅";
       const kind = `read${injected ? " injected-here" : ""}${index >= read.n_prompt ? " of-reply" : ""}`;
