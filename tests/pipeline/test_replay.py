@@ -1,7 +1,6 @@
 """A trial by itself, from its record: the same reply, and the stream under every token."""
 
 import json
-import shutil
 
 import pytest
 
@@ -40,15 +39,14 @@ def test_the_projection_jumps_by_the_size_of_the_injection_where_it_was_added(ru
     assert max(gained[:first]) < gained[first]
 
 
-def test_a_sample_is_kept_beside_the_trials_and_shown_by_the_page(run_folder, command, tmp_path):
-    copy = shutil.copytree(run_folder, tmp_path / "run")
-    done = command("replay", copy, "--sample", "4", "--keep")
+def test_a_sample_is_kept_beside_the_trials_and_shown_by_the_page(run_folder, command):
+    done = command("replay", run_folder, "--sample", "4", "--keep")
     assert done.code == 0, done.err
     assert "4 of 4 came out the same" in done.out
-    kept = [json.loads(line) for line in (copy / "projections.jsonl").read_text().splitlines()]
+    kept = [json.loads(line) for line in (run_folder / "projections.jsonl").read_text().splitlines()]
     assert len({each["key"] for each in kept}) == 4
-    assert command("replay", copy, kept[0]["key"], "--keep").code == 0
-    assert len((copy / "projections.jsonl").read_text().splitlines()) == 4
+    assert command("replay", run_folder, kept[0]["key"], "--keep").code == 0
+    assert len((run_folder / "projections.jsonl").read_text().splitlines()) == 4
 
 
 def test_a_key_that_is_not_there_or_not_enough_is_one_sentence(run_folder, command):
