@@ -453,6 +453,23 @@ class Effects(Record):
         return {(effect.family, effect.layer, effect.strength): effect.scale for effect in self.effects}
 
 
+class Projection(Record):
+    """A trial's residual stream under every token, projected on the direction that was injected (or would have been).
+
+    ``tokens`` are the texts of the prompt's tokens, then of the reply's; ``n_prompt`` says where the reply begins, and
+    ``injected`` which positions were added to. ``values`` has a row a layer of ``layers``, in residual-stream units,
+    read at the output of the block, injections included.
+    """
+
+    key: str
+    direction: str
+    tokens: tuple[str, ...]
+    n_prompt: int
+    injected: tuple[int, ...]
+    layers: tuple[int, ...]
+    values: tuple[tuple[float, ...], ...]
+
+
 class Evidence(Record):
     """A stretch of the reply, by character offsets, and the rule that picked it."""
 

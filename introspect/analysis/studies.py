@@ -72,8 +72,12 @@ class StudyAnalysis:
     @property
     def grids(self) -> list[Grid]:
         """Every cell of the grids on the half that chose, with p corrected for the choice of the best."""
+        return [grid for name in self.runs if name in self.study.rules.on_grid for grid in self.grids_of(name)]
+
+    def grids_of(self, name: str) -> list[Grid]:
+        """Return the grids of one experiment."""
         concepts = next(iter(self.runs.values())).manifest.concepts
-        return [grid for frame in self._on_grid for grid in grids(frame, concepts)]
+        return grids(self.frames[name], concepts)
 
     @property
     def choice(self) -> list[str]:

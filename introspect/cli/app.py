@@ -24,7 +24,9 @@ from introspect.cli.models import models
 from introspect.cli.organisms import organisms
 from introspect.cli.panels import EXIT_CODES, ByWork
 from introspect.cli.playground import ask, vectors
-from introspect.cli.runs import analyze, compare, report, run
+from introspect.cli.replay import replay
+from introspect.cli.report import report
+from introspect.cli.runs import analyze, compare, run
 from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError
@@ -43,7 +45,9 @@ app = typer.Typer(
     "[bold]analyze[/bold], [bold]figures[/bold], [bold]report[/bold].",
     epilog=EXIT_CODES,
 )
-for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, methods, export):
+for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, methods):
+    app.command(no_args_is_help=True)(_verb)
+for _verb in (long(replay), export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (long(calibrate), long(validate), long(bench), models, doctor):
     app.command()(_verb)

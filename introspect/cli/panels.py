@@ -9,7 +9,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "2. Prepare": ("vectors", "stimuli", "sae"),
     "3. Run": ("run", "merge", "pack"),
     "4. Grade": ("grade", "calibrate"),
-    "5. Read": ("analyze", "compare"),
+    "5. Read": ("analyze", "compare", "replay"),
     "6. Show": ("report", "figures", "methods", "export"),
     "The laboratory itself": ("validate", "organisms", "bench"),
 }

@@ -1,4 +1,4 @@
-"""``run``, ``analyze``, ``compare`` and ``report``: from a plan to a page."""
+"""``run``, ``analyze`` and ``compare``: from a plan to numbers."""
 
 import sys
 from contextlib import nullcontext
@@ -313,61 +313,6 @@ def _print_comparison(console: Console, first: "Analysis", second: "Analysis", r
         means = (f"{row['first']:+.3f}", f"{row['second']:+.3f}")
         table.add_row(row["task"], row["metric"], row["arm"], *means, row["words"])
     console.print(table)
-
-
-def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR …", help="A run, or studies.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The page; default report.html in the (first) folder.")] = None,
-    grader: GraderOption = "rules",
-    calibration: CalibrationOption = None,
-) -> None:
-    """Write a run as one self-contained page: the question, the verdict, the figures, every transcript.
-
-    Several studies give one page that opens with their criteria side by side.
-
-    introspect report runs/01 --out page.html
-
-    introspect report runs/study runs/introspector
-    """
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.studies import is_study_folder
-    from introspect.report.build import report_page
-
-    console = Console(highlight=False, soft_wrap=True)
-    if any(map(is_study_folder, folders)) or is_battery_folder(folders[0]):
-        only_rules(grader, "studies and batteries are read")
-    if any(map(is_study_folder, folders)):
-        _report_studies(folders, out, console)
-        return
-    folder = folders[0]
-    if len(folders) > 1:
-        from introspect.errors import RunFolderError
-
-        message = f"one page can hold several studies, and {folder} is none; give one run at a time, or use compare"
-        raise RunFolderError(message)
-    if is_battery_folder(folder):
-        from introspect.analysis.battery import load_battery_runs
-        from introspect.report.battery import battery_page
-
-        battery = load_battery_runs(folder)
-        for analysis in battery.analyses.values():
-            console.print(Text(f"wrote {report_page(analysis)}"))
-        console.print(Text(f"wrote {battery_page(battery, out)}"))
-        return
-    console.print(Text(f"wrote {report_page(analyze_run(folder, grader, calibration), out)}"))
-
-
-def _report_studies(folders: list[Path], out: Path | None, console: Console) -> None:
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.studies import analyze_study
-    from introspect.report.build import report_page
-    from introspect.report.study import study_page
-
-    studies = [analyze_study(folder) for folder in folders]
-    for each in studies:
-        for run in each.runs.values():
-            console.print(Text(f"wrote {report_page(analyze_run(run))}"))
-    console.print(Text(f"wrote {study_page(studies, out)}"))
 
 
 def _print_battery(prepared: "list[Prepared]") -> None:

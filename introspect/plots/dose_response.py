@@ -23,6 +23,7 @@ from introspect.plots.estimates import (
     of_arm,
     value_axis,
 )
+from introspect.plots.links import links
 from introspect.plots.style import REFERENCE, absent, dress, empty, in_order, lacking, look
 
 Over = Literal["strength", "layer"]
@@ -97,7 +98,8 @@ def dose_response(
         _add_floor(figure, arm, floor)
     _set_axes(figure, facets, metric, chance_of(metric, chance))
     caption = _caption([each for _, each in every], floors, lacking({*found, *floors}), guessing(metric, chance))
-    return dress(figure, heading, caption, height=170 + 250 * facets.n_rows, min_width=230 * facets.n_columns)
+    dress(figure, heading, caption, height=170 + 250 * facets.n_rows, min_width=230 * facets.n_columns)
+    return links(figure, rows, x=over)
 
 
 def _injected(rows: pl.DataFrame, arm: str, metric: str, over: Over) -> list[Pair]:
@@ -121,7 +123,8 @@ def _add_arm(figure: go.Figure, facets: _Facets, arm: str, pairs: Sequence[Pair]
     for panel in panels:
         here = [(row, each) for row, each in pairs if row[facets.by] == panel]
         row, column = facets.place(panel)
-        figure.add_trace(_line(arm, here, facets.over, legend=panel == panels[0]), row=row, col=column)
+        line = _line(arm, here, facets.over, legend=panel == panels[0])
+        figure.add_trace(line.update(meta={"arm": arm, facets.by: f"{panel:g}"}), row=row, col=column)
 
 
 def _line(arm: str, pairs: Sequence[Pair], over: Over, *, legend: bool) -> go.Scatter:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from introspect.plots.estimates import HOVER, Estimate, axis_words, chance_of, heading_words, metric_of, n_range, of_arm
+from introspect.plots.links import links
 from introspect.plots.style import dress, empty, look
 from introspect.plots.text import counted, number, percent
 
@@ -46,11 +47,12 @@ def heatmap(
     strengths = sorted({strength for _, strength in cells})
     grid = [[cells.get((layer, strength)) for strength in strengths] for layer in layers]
     figure = go.Figure(_trace(grid, [str(layer) for layer in layers], [f"{strength:g}" for strength in strengths]))
-    figure.update_traces(_colours(metric, [each.rate for each in cells.values()]))
+    figure.update_traces(_colours(metric, [each.rate for each in cells.values()]), meta={"arm": arm})
     figure.update_xaxes(title_text="strength (multiplies the raw vector)", type="category", showgrid=False)
     figure.update_yaxes(title_text="layer", type="category", showgrid=False)
     caption = _caption(list(cells.values()), metric, chance_of(metric, chance))
-    return dress(figure, heading, caption, height=max(280, 150 + _CELL * len(layers)))
+    dress(figure, heading, caption, height=max(280, 150 + _CELL * len(layers)))
+    return links(figure, rows, x="strength", y="layer")
 
 
 def _trace(grid: list[list[Estimate | None]], layers: list[str], strengths: list[str]) -> go.Heatmap:

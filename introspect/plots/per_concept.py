@@ -17,6 +17,7 @@ from introspect.plots.estimates import (
     of_arm,
     value_axis,
 )
+from introspect.plots.links import links
 from introspect.plots.style import REFERENCE, absent, dress, empty, in_order, lacking, look
 from introspect.plots.text import label
 
@@ -45,7 +46,7 @@ def per_concept(
         return empty(heading, "No trial belongs to a concept, so there is nothing to tell concepts apart by.")
     share = metric_of(metric).kind == "share"
     draw = _bars if share else _points
-    figure = go.Figure([draw(arm, concepts, found[arm]) for arm in reversed(found)])
+    figure = go.Figure([draw(arm, concepts, found[arm]).update(meta={"arm": arm}) for arm in reversed(found)])
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05, legend_traceorder="reversed")
     figure.update_layout(scattermode="group", scattergap=0.4)
     figure.update_xaxes(title_text=axis_words(metric), **value_axis(metric))
@@ -55,7 +56,8 @@ def per_concept(
     if level is not None:
         figure.add_vline(x=level, line=REFERENCE, layer="below")
     height = 170 + (18 + 8 * max(2, len(found))) * len(concepts)
-    return dress(figure, heading, _caption(found, guessing(metric, chance)), height=height)
+    dress(figure, heading, _caption(found, guessing(metric, chance)), height=height)
+    return links(figure, frame, y="concept")
 
 
 def _by_concept(frame: pl.DataFrame, arm: str, metric: str) -> Found:

@@ -72,7 +72,8 @@ def _report(analysis: Analysis) -> Figures:
     if pooled.is_empty() and not analysis.pooled.is_empty():
         return {}
     figures = {"arms": arms(pooled)}
-    for name, title, here in _by_info(rows):
+    grids = [] if _is_one_cell(rows) else _by_info(rows)
+    for name, title, here in grids:
         for metric in ("noticed", "named", "coherent"):
             heading = _heading(title, f"{heading_words(metric)}, by layer and strength: concept vector")
             figures[file_name("heatmap", metric, name)] = heatmap(here, metric, title=heading)
@@ -82,6 +83,11 @@ def _report(analysis: Analysis) -> Figures:
     for metric in ("named", "noticed"):
         figures[f"per_concept_{metric}"] = per_concept(concepts, metric)
     return figures
+
+
+def _is_one_cell(rows: pl.DataFrame) -> bool:
+    """Whether a run has a single layer and strength, so that there is no grid to draw."""
+    return not rows.is_empty() and rows.select("layer", "strength").drop_nulls().n_unique() == 1
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """From an analysis to its page."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from introspect.plots.run import run_figures
 from introspect.records import Claim, Trial
 from introspect.report.content import ReportContent
 from introspect.report.page import write_report
+from introspect.sweeps.folder import read_projections
 from introspect.sweeps.packed import PackedTrials
 
 MOST_TRIALS = 3000
@@ -46,6 +48,15 @@ def report_page(analysis: Analysis, out: Path | None = None) -> Path:
     Raises:
         RunFolderError: The folder has lost the prompts of some trials.
     """
+    return write_report(out or analysis.run.path / "report.html", content_of(analysis))
+
+
+def content_of(analysis: Analysis) -> ReportContent:
+    """Return what a page shows of a run.
+
+    Raises:
+        RunFolderError: The folder has lost the prompts of some trials.
+    """
     run = analysis.run
     trials, claims = shown(analysis)
     missing = sum(trial.prompt not in run.prompts for trial in trials)
@@ -54,7 +65,7 @@ def report_page(analysis: Analysis, out: Path | None = None) -> Path:
             f"{missing} trials of {run.path} have a prompt that is no longer there; the run's own command writes it"
         )
         raise RunFolderError(message)
-    content = ReportContent(
+    return ReportContent(
         manifest=run.manifest,
         verdict=analysis.verdict.sentence,
         verdict_points=analysis.verdict.points,
@@ -69,6 +80,7 @@ def report_page(analysis: Analysis, out: Path | None = None) -> Path:
         n_planned=run.manifest.n_planned,
         metrics=analysis.metrics,
         findings=analysis.findings,
-        n_run=len(run.trials),
+        folder=shlex.quote(str(run.path)),
+        n_trials=len(run.trials),
+        projections=read_projections(run.path),
     )
-    return write_report(out or run.path / "report.html", content)

@@ -1,14 +1,14 @@
 """What a report page is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
 import polars as pl
 
 from introspect.analysis.findings import Finding
 from introspect.analysis.metrics import Metric
-from introspect.records import Claim, Manifest, Prompt, Trial
+from introspect.records import Claim, Manifest, Projection, Prompt, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class ReportContent:
         n_planned: How many trials the plan asks for.
         metrics: The experiment's measures, in the order of the tables' columns.
         findings: What else the run shows, a sentence and a table each.
-        n_run: How many trials the numbers rest on, where ``trials`` are a sample of them.
+        folder: The run folder, as the command that runs a trial again names it.
+        n_trials: How many trials there are, where ``trials`` is a sample of them.
+        projections: What was read under every token, of the trials that have it, by trial key.
     """
 
     manifest: Manifest
@@ -47,9 +49,15 @@ class ReportContent:
     n_planned: int
     metrics: tuple[Metric, ...]
     findings: tuple[Finding, ...] = ()
-    n_run: int | None = None
+    folder: str = "DIR"
+    n_trials: int | None = None
+    projections: Mapping[str, Projection] = field(default_factory=dict)
 
-    @property
-    def n_trials(self) -> int:
-        """How many trials the numbers rest on."""
-        return len(self.trials) if self.n_run is None else self.n_run
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run on a page of several: whose it is, and what it is called."""
+
+    subject: str
+    experiment: str
+    content: ReportContent

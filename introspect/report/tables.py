@@ -1,8 +1,9 @@
 """Frames as rows of words and numbers, ready for the page's tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import polars as pl
 
@@ -31,13 +32,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a table: its arm, what it is about in words, then a cell a measure (``None``: it has no value)."""
+    """One row of a table: its arm, what it is about in words, then a cell a measure (``None``: it has no value).
+
+    ``trials`` is the place of the page that lists the trials behind it.
+    """
 
     arm: str
     head: tuple[str, ...]
     n: str
     n_units: str
     cells: tuple[Cell | None, ...]
+    trials: str = "#trials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,13 @@ class PlainTable:
     n_omitted: int
 
 
-def rates(frame: pl.DataFrame, heads: Iterable[str], metrics: Iterable[str], protocol: str = "") -> Table:
+def rates(
+    frame: pl.DataFrame,
+    heads: Iterable[str],
+    metrics: Iterable[str],
+    protocol: str = "",
+    own: Mapping[str, str] | None = None,
+) -> Table:
     """Turn a frame of estimates into a table.
 
     Args:
@@ -84,6 +95,7 @@ def rates(frame: pl.DataFrame, heads: Iterable[str], metrics: Iterable[str], pro
             ``task`` and ``info`` where there is only one.
         metrics: The measures that may have a column; those without any value have none.
         protocol: The experiment, for the order of its tasks.
+        own: Fields that the trials of all rows share, for the links to them.
 
     Returns:
         The table, sorted by its heads; tasks and arms have an order of their own.
@@ -102,7 +114,7 @@ def rates(frame: pl.DataFrame, heads: Iterable[str], metrics: Iterable[str], pro
         )
 
     rows = sorted(frame.iter_rows(named=True), key=place)
-    lines = tuple(_line(row, kept, columns) for row in rows[:MOST_ROWS])
+    lines = tuple(_line(row, kept, columns, own or {}) for row in rows[:MOST_ROWS])
     return Table(kept, columns, lines, max(0, len(rows) - MOST_ROWS))
 
 
@@ -123,13 +135,20 @@ def _telling(frame: pl.DataFrame, head: str) -> bool:
     return head not in _TELLING or frame[head].n_unique() > 1
 
 
-def _line(row: Row, heads: tuple[str, ...], metrics: tuple[str, ...]) -> Line:
+def trials_at(values: Mapping[str, Any]) -> str:
+    """Return the place of the page that lists the trials with these values; what is ``None`` does not matter."""
+    query = urlencode({name: _plain_word(value) for name, value in values.items() if value is not None})
+    return f"#trials?{query}" if query else "#trials"
+
+
+def _line(row: Row, heads: tuple[str, ...], metrics: tuple[str, ...], own: Mapping[str, str]) -> Line:
     return Line(
         arm=row["arm"],
         head=tuple(_plain_word(_spoken(name, row[name])) for name in heads),
         n=f"{row['n']:,}",
         n_units=f"{row['n_units']:,}",
         cells=tuple(_cell(estimate(row, metric)) for metric in metrics),
+        trials=trials_at({**own, **{name: row[name] for name in heads}}),
     )
 
 

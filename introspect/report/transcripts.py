@@ -1,21 +1,22 @@
-"""The data behind the transcript browser: trials as rows, every prompt and every shading once.
+"""The data behind the trial browser: trials as rows, every prompt and every shading once.
 
 All that is read about a trial is put into words here; the page's script only lays it out.
 """
 
-import json
 import random
 from collections.abc import Sequence
 from typing import Any
 
+from introspect.plots.style import look
 from introspect.plots.text import counted, visible
-from introspect.records import Audit, Trial
-from introspect.report.content import ReportContent
+from introspect.records import Audit, Projection, Trial
+from introspect.report.content import Entry, ReportContent
 from introspect.report.segments import mark, shade
-from introspect.report.telling import answers, graded, measured, reading, right, tags, what, where
+from introspect.report.telling import answers, graded, measured, reading, tags, what, where
 
 FIELDS = (
     "key",
+    "run",
     "task",
     "info",
     "arm",
@@ -24,9 +25,6 @@ FIELDS = (
     "layer",
     "strength",
     "where",
-    "noticed",
-    "named",
-    "right",
     "tags",
     "grade",
     "finish",
@@ -38,18 +36,11 @@ FIELDS = (
     "audits",
     "audit_fits",
 )
-"""The columns of a trial's row; ``prompt`` is an index into ``prompts``, ``reply`` is pieces (see ``segments``)."""
+"""The columns of a trial's row; ``run`` and ``prompt`` are indices into ``runs`` and ``prompts``, ``reply`` is pieces
+(see ``segments``)."""
 
 MOST_SCORED = 1500
-"""Trials without a reply that a page lists; the others are in the run folder."""
-
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-
-
-def island(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Write JSON that no HTML parser can take for markup, whatever strings are in it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.translate(_ESCAPES)
+"""Trials without a reply that a page lists of a run; the others are in the run folder."""
 
 
 def listed(trials: Sequence[Trial], seed: int, most: int = MOST_SCORED) -> list[Trial]:
@@ -74,33 +65,79 @@ def listing(trials: Sequence[Trial], most: int = MOST_SCORED) -> str:
     )
 
 
-def of_packed(n: int, n_all: int) -> str:
-    """Say which trials are listed where they are a sample of packed ones."""
-    return (
-        f"Listed is a random sample of {n:,} of the {n_all:,} trials, the same number from each task and arm as far as "
-        "there are so many; all others are in the run folder. The numbers above rest on every trial."
-    )
+def sampled(content: ReportContent) -> str:
+    """Say that the transcripts are a sample, where they are; empty where the page was given every trial."""
+    if content.n_trials is None or content.n_trials == len(content.trials):
+        return ""
+    return f"{len(content.trials):,} of {counted(content.n_trials, 'transcript')}, sampled; the numbers rest on all."
+
+
+class _Prompts:
+    """Every prompt, once for each set of spans that it is shaded by."""
+
+    def __init__(self) -> None:
+        self.pieces: list[list[tuple[str, bool]]] = []
+        self._places: dict[tuple[str, tuple[tuple[int, int], ...]], int] = {}
+
+    def place(self, trial: Trial, content: ReportContent) -> int:
+        spans = _spans(trial)
+        at = self._places.setdefault((trial.prompt, spans), len(self.pieces))
+        if at == len(self.pieces):
+            found = shade(content.prompts[trial.prompt], spans)
+            self.pieces.append([(visible(text), injected) for text, injected in found])
+        return at
 
 
 def browser_data(content: ReportContent) -> dict[str, Any]:
-    """Collect what the browser shows.
+    """Collect what the browser shows of one run; see ``entries_data``."""
+    return entries_data([Entry("", "", content)])
+
+
+def entries_data(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Collect what the browser shows of some runs.
 
     Returns:
-        ``fields`` (the columns), ``trials`` (a list a trial), and ``prompts`` (shaded pieces, once for each distinct
-        prompt and set of spans).
+        ``fields`` (the columns), ``trials`` (a list a trial), ``prompts`` (shaded pieces, once for each distinct prompt
+        and set of spans), ``runs`` (whose they are), ``arms`` (in words) and ``projections`` (by trial key).
     """
-    outcomes = {row["key"]: row for row in content.outcomes.iter_rows(named=True)}
-    shadings: dict[tuple[str, tuple[tuple[int, int], ...]], int] = {}
-    prompts: list[list[tuple[str, bool]]] = []
+    prompts = _Prompts()
     trials: list[list[Any]] = []
-    for trial in listed(content.trials, content.manifest.plan.seed):
-        spans = _spans(trial)
-        at = shadings.setdefault((trial.prompt, spans), len(prompts))
-        if at == len(prompts):
-            pieces = shade(content.prompts[trial.prompt], spans)
-            prompts.append([(visible(text), injected) for text, injected in pieces])
-        trials.append(_row(trial, content, outcomes.get(trial.key, {}), at))
-    return {"fields": list(FIELDS), "trials": trials, "prompts": prompts}
+    projections: dict[str, Any] = {}
+    for run, entry in enumerate(entries):
+        content = entry.content
+        outcomes = {row["key"]: row for row in content.outcomes.iter_rows(named=True)}
+        for trial in listed(content.trials, content.manifest.plan.seed):
+            place = prompts.place(trial, content)
+            trials.append(_row(trial, content, outcomes.get(trial.key, {}), {"run": run, "prompt": place}))
+            if trial.key in content.projections:
+                projections[trial.key] = projection(content.projections[trial.key], trial)
+    return {
+        "fields": list(FIELDS),
+        "trials": trials,
+        "prompts": prompts.pieces,
+        "runs": [
+            {"subject": visible(each.subject), "experiment": visible(each.experiment),
+             "folder": visible(each.content.folder)}
+            for each in entries
+        ],
+        "arms": {arm: look(arm).words for arm in {trial.spec.arm for each in entries for trial in each.content.trials}},
+        "projections": projections,
+    }  # fmt: skip
+
+
+def projection(read: Projection, trial: Trial) -> dict[str, Any]:
+    """Return what was read under every token as the page wants it, first shown at the layer behind the injected one."""
+    at = trial.spec.layer
+    after = [place for place, layer in enumerate(read.layers) if at is not None and layer > at]
+    return {
+        "direction": visible(read.direction),
+        "tokens": [[visible(text), place in read.injected] for place, text in enumerate(read.tokens)],
+        "n_prompt": read.n_prompt,
+        "layers": list(read.layers),
+        "injected_at": at,
+        "shown": after[0] if after else len(read.layers) - 1,
+        "values": [[float(f"{value:.3g}") for value in line] for line in read.values],
+    }
 
 
 def _spans(trial: Trial) -> tuple[tuple[int, int], ...]:
@@ -110,11 +147,10 @@ def _spans(trial: Trial) -> tuple[tuple[int, int], ...]:
     return tuple(sorted({span for audit in trial.audits for span in audit.prompt_spans}))
 
 
-def _row(trial: Trial, content: ReportContent, outcome: dict[str, Any], prompt: int) -> list[Any]:
+def _row(trial: Trial, content: ReportContent, outcome: dict[str, Any], places: dict[str, int]) -> list[Any]:
     claim = content.claims.get(trial.key)
     spec = trial.spec
     names = [metric.name for metric in content.metrics]
-    noticing = "noticed" in names
     concept = spec.concept or (spec.vector.concept if spec.vector else None)
     values: dict[str, Any] = {
         "key": trial.key,
@@ -126,19 +162,16 @@ def _row(trial: Trial, content: ReportContent, outcome: dict[str, Any], prompt: 
         "layer": spec.layer,
         "strength": spec.strength,
         "where": visible(where(spec)),
-        "noticed": outcome.get("noticed") if noticing else None,
-        "named": outcome.get("named") if noticing else None,
-        "right": right(outcome),
         "tags": tags(trial, claim, outcome, names),
         "grade": visible(" · ".join([*graded(trial, claim, outcome, names), *measured(trial, outcome, names)])),
         "finish": trial.finish,
-        "prompt": prompt,
         "reply": mark(trial.reply, claim),
         "reply_injected": spec.vector is not None and spec.where != "prompt",
         "reading": visible(reading(trial)),
         "answers": [[visible(label), visible(text), *rest] for label, text, *rest in answers(trial)],
         "audits": audit_lines(trial),
         "audit_fits": all(_fits(audit) for audit in trial.audits),
+        **places,
     }
     return [values[name] for name in FIELDS]
 

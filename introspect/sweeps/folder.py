@@ -19,7 +19,18 @@ from filelock import FileLock, Timeout
 
 from introspect.checksums import sealed, unsealed
 from introspect.errors import RunFolderError
-from introspect.records import SCHEMA_VERSION, Effects, Manifest, Prompt, Readers, Record, Study, Trial, TrialSpec
+from introspect.records import (
+    SCHEMA_VERSION,
+    Effects,
+    Manifest,
+    Projection,
+    Prompt,
+    Readers,
+    Record,
+    Study,
+    Trial,
+    TrialSpec,
+)
 from introspect.sweeps.differences import differences
 from introspect.sweeps.packed import PACKED, PackedTrials, is_packed
 from introspect.sweeps.recovery import (
@@ -48,6 +59,7 @@ EFFECTS = "effects.json"
 STUDY = "study.json"
 SHARDS = "shards"
 READERS = "readers.json"
+PROJECTIONS = "projections.jsonl"
 LOCK = ".lock"
 SECONDS_UNSYNCED = 0.5
 """How long trials may be with the system and not on the disk, while others follow."""
@@ -308,6 +320,20 @@ def read_prompts(path: Path, shard: str | None = None) -> dict[str, Prompt]:
             raise RunFolderError(message) from error
         prompts |= {prompt.id: prompt for prompt in found}
     return prompts
+
+
+def read_projections(path: Path) -> dict[str, Projection]:
+    """Read what was read under every token of some trials, by trial key; of a trial read twice the last.
+
+    Raises:
+        RunFolderError: A line is damaged.
+    """
+    try:
+        found = [parsed(line, Projection) for _, line in complete_lines(path / PROJECTIONS, path)]
+    except ValueError as error:
+        message = f"{path / PROJECTIONS} is damaged ({error}); remove it to read them again"
+        raise RunFolderError(message) from error
+    return {each.key: each for each in found}
 
 
 def read_effects(path: Path) -> Effects | None:

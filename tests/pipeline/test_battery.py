@@ -95,7 +95,7 @@ def test_the_analysis_of_a_battery_has_every_verdict_and_the_layer_profiles(batt
     assert len(content["findings"]) == 2
 
 
-def test_the_page_of_a_battery_leads_to_the_page_of_every_experiment(battery, command):
+def test_the_page_of_a_battery_holds_every_experiment_and_leads_to_its_page(battery, command):
     done = command("report", battery)
     assert done.code == 0, done.err
     page = (battery / "report.html").read_text()

@@ -1,5 +1,7 @@
 """From a plan to a page, on a small model, through the command line."""
 
+import base64
+import gzip
 import json
 from collections import Counter
 
@@ -83,7 +85,9 @@ def test_the_page_holds_every_transcript_and_nothing_from_elsewhere(run_folder, 
     assert command("report", run_folder).code == 0
     page = (run_folder / "report.html").read_text()
     assert "Does the subject report the injected thought?" in page
-    assert all(json.loads(line)["key"] in page for line in lines(run_folder))
+    packed = page.split('id="data-transcripts">')[1].split("<")[0]
+    trials = gzip.decompress(base64.b64decode(packed)).decode()
+    assert all(json.loads(line)["key"] in trials for line in lines(run_folder))
     assert 'src="http' not in page
     assert '<link rel="stylesheet" href="http' not in page
 

@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -29,6 +30,7 @@ from introspect.records import (
     Evidence,
     Manifest,
     Plan,
+    Projection,
     Prompt,
     Scores,
     SubjectIdentity,
@@ -38,11 +40,13 @@ from introspect.records import (
     digest,
 )
 from introspect.report.asks import QUESTIONS
+from introspect.report.assets import island, packed
+from introspect.report.content import Entry
 from introspect.report.design import design
 from introspect.report.page import ReportContent, completeness, filters, render, write_report
 from introspect.report.segments import mark, shade
 from introspect.report.tables import plain, rates
-from introspect.report.transcripts import audit_line, audit_lines, browser_data, island, listed, listing
+from introspect.report.transcripts import audit_line, audit_lines, browser_data, listed, listing
 
 SPOKEN = ("noticed", "named", "success", "coherent", "readable")
 HOSTILE = "</script><script>alert(1)</script><!-- \x1b[2J \u202eevil\u202c <img src=x onerror=alert(2)> \u2028"
@@ -207,7 +211,16 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
     def data(self, name):
-        return json.loads(next(text for attrs, text in self.scripts if attrs.get("id") == name))
+        kind, text = next((attrs["type"], text) for attrs, text in self.scripts if attrs.get("id") == name)
+        return json.loads(text if kind == "application/json" else gzip.decompress(base64.b64decode(text)))
+
+    @property
+    def runnable(self):
+        return [text for attrs, text in self.scripts if not attrs.get("type", "").startswith("application/")]
+
+    @property
+    def policy(self):
+        return next(attrs["content"] for _, attrs in self.tags if attrs.get("http-equiv") == "Content-Security-Policy")
 
 
 @pytest.fixture
@@ -232,19 +245,27 @@ def test_the_page_loads_nothing_from_anywhere(page):
 
 
 def test_the_policy_allows_only_the_scripts_that_are_in_the_page(page):
-    rule = next(attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
-    runnable = [text for attrs, text in page.scripts if attrs.get("type") != "application/json"]
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in runnable]
-    assert "default-src 'none'" in rule
-    assert re.findall(r"'sha256-([^']+)'", rule) == hashes
-    assert "unsafe-eval" not in rule
-    assert "script-src 'unsafe-inline'" not in rule
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in page.runnable]
+    assert "default-src 'none'" in page.policy
+    scripts = re.search(r"script-src ([^;]+);", page.policy)[1]
+    assert scripts.split() == [f"'sha256-{each}'" for each in hashes]
+    assert "unsafe-eval" not in page.policy
+    assert "unsafe-inline" not in page.policy
+
+
+def test_the_policy_allows_only_the_style_that_is_in_the_page_and_an_empty_one(content):
+    text = render(content)
+    style = re.search(r"<style[^>]*>(.*?)</style>", text, flags=re.DOTALL)[1]
+    allowed = re.search(r"style-src 'unsafe-hashes' ([^;]+);", Page(text).policy)[1]
+    wanted = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in (style, "")]
+    assert allowed.split() == [f"'sha256-{each}'" for each in wanted]
+    assert not any("style" in attrs for _, attrs in Page(text).tags)
 
 
 def test_plotly_is_in_the_page_once_and_not_at_all_without_figures(content, page):
     assert sum("Plotly, Inc." in text[:400] for _, text in page.scripts) == 1
     bare = render(replace(content, figures={}))
-    assert len(bare) < 60_000
+    assert len(bare) < 120_000
     assert "Plotly, Inc." not in bare
 
 
@@ -319,12 +340,12 @@ def test_every_trial_comes_back_out_of_the_page(content, page):
         assert (shown["arm"], shown["task"], shown["layer"], shown["strength"]) == (
             trial.spec.arm, trial.spec.task, trial.spec.layer, trial.spec.strength,
         )  # fmt: skip
-    assert [trial["noticed"] for trial in trials] == ["yes", "no", None]
+    assert [trial["tags"][0][0] for trial in trials] == ["reports noticing", "not graded", "not graded"]
     assert [trial["concept"] for trial in trials] == ["bread", "bread", None]
 
 
 def test_a_reply_that_tries_to_leave_its_place_stays_text(content, page):
-    assert not any("alert(1)" in text for attrs, text in page.scripts if attrs.get("type") != "application/json")
+    assert not any("alert(1)" in text for text in page.runnable)
     assert len(page.scripts) == 4
     raw = render(content)
     assert "<script>alert" not in raw
@@ -355,6 +376,9 @@ def test_an_island_has_no_character_that_markup_is_made_of():
     written = island(value)
     assert not set("<>&\u2028\u2029") & set(written)
     assert json.loads(written) == value
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", packed(value))
+    assert json.loads(gzip.decompress(base64.b64decode(packed(value)))) == value
+    assert packed(value) == packed(dict(value))
 
 
 def test_every_input_has_a_label_and_every_table_a_caption(content):
@@ -364,6 +388,7 @@ def test_every_input_has_a_label_and_every_table_a_caption(content):
     assert inputs == labelled
     tags = [tag for tag, _ in page.tags]
     assert tags.count("table") == tags.count("caption") == 4
+    assert "#trials?arm=concept&layer=3&strength=4" in [attrs.get("href") for tag, attrs in page.tags if tag == "a"]
     assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
     assert ("html", {"lang": "en"}) in page.tags
 
@@ -466,7 +491,8 @@ def test_no_button_of_a_figure_hands_its_data_to_a_web_service(page):
 def test_a_trial_whose_reply_is_half_a_character_does_not_stop_the_page(tmp_path, content):
     broken = make_trial("", sample=9).model_copy(update={"reply": "half \ud83d"})
     written = write_report(tmp_path, replace(content, trials=[broken], figures={}))
-    assert "half ⟦U+D83D⟧" in written.read_text(encoding="utf-8")
+    shown = browsed(Page(written.read_text(encoding="utf-8")).data("data-transcripts"))
+    assert reply_text(shown[0]) == "half ⟦U+D83D⟧"
 
 
 def test_the_page_says_what_the_experiment_asks_word_for_word(content, page):
@@ -561,7 +587,7 @@ def test_a_scored_trial_shows_its_answers_with_their_shares_of_the_mass_and_mark
     assert sum(answer[2] for answer in shown["answers"]) == pytest.approx(1, abs=1e-3)
     assert shown["grade"] == "log-odds of the right answer: −0.500 · mass on the answers: 0.600"
     assert shown["tags"] == [("wrong answer", "")]
-    assert (shown["right"], shown["reply"], shown["finish"], shown["noticed"]) == (False, [], "scored", None)
+    assert (shown["reply"], shown["finish"]) == ([], "scored")
     assert shown["where"] == "letters, layer 3, strength 4, wording plain, sample 0"
 
 
@@ -598,7 +624,6 @@ def test_a_reply_is_graded_by_the_measures_of_its_experiment(content):
     )  # fmt: skip
     assert shown["grade"] == "calls it a slip: no · claims to have meant it: yes · readable: yes"
     assert shown["tags"] == [("claims to have meant it", "yes")]
-    assert shown["noticed"] is None
 
 
 def test_the_noticing_trial_has_its_tags_and_its_grade(content):
@@ -607,6 +632,26 @@ def test_the_noticing_trial_has_its_tags_and_its_grade(content):
     assert shown["grade"].startswith("Noticed: yes · named: bread, noticing before naming · names the concept: yes")
     ungraded = browsed(browser_data(content))[2]
     assert ungraded["tags"] == [("not graded", "doubt")]
+
+
+def test_what_was_read_under_the_tokens_is_shown_first_at_the_layer_behind_the_injected_one(content):
+    trial = content.trials[0]
+    read = Projection(
+        key=trial.key, direction="direction of bread", tokens=("Trial", " 1", "\u202e"), n_prompt=2, injected=(1,),
+        layers=(2, 3, 4), values=((0.12345, 1.0, -2.0), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0)),
+    )  # fmt: skip
+    found = browser_data(replace(content, projections={trial.key: read}))["projections"]
+    assert list(found) == [trial.key]
+    assert found[trial.key]["tokens"] == [["Trial", False], [" 1", True], ["⟦U+202E⟧", False]]
+    assert (found[trial.key]["injected_at"], found[trial.key]["shown"]) == (3, 2)
+    assert found[trial.key]["values"][0] == [0.123, 1.0, -2.0]
+    assert browser_data(content)["projections"] == {}
+
+
+def test_a_page_of_a_sample_says_of_how_many_transcripts(content):
+    page = Page(render(replace(content, n_trials=1_000_000, n_planned=1_000_000, figures={})))
+    assert "3 of 1,000,000 transcripts, sampled; the numbers rest on all." in page.text
+    assert "All 1,000,000 planned trials are in this page" not in page.text
 
 
 def test_several_injections_are_all_shaded_and_all_audited(content):
@@ -622,16 +667,17 @@ def test_several_injections_are_all_shaded_and_all_audited(content):
 
 
 def test_the_filters_are_those_that_tell_the_trials_of_the_run_apart(content):
-    names = [metric.name for metric in content.metrics]
-    assert filters(content, names) == ["arm", "layer", "strength", "noticed", "named"]
+    assert filters([Entry("", "", content)]) == ["arm", "layer", "strength", "verdict"]
     scored = [
         make_scored(Scores(logprobs=(0.0, -1.0, -2.0)), **CHOICE | {"task": task}) for task in ("letters", "codes")
     ]
-    assert filters(replace(content, trials=scored), ["chosen"]) == ["task", "right"]
+    assert filters([Entry("", "", replace(content, trials=scored))]) == ["task", "verdict"]
+    assert filters([Entry("a", "x", content), Entry("b", "x", content)])[0] == "subject"
+    assert filters([Entry("", "", replace(content, trials=[]))]) == []
 
 
 def test_every_arm_has_a_mark_of_its_own_in_the_tables():
-    style = (Path(introspect.__file__).parent / "report" / "page.css").read_text(encoding="utf-8")
+    style = (Path(introspect.__file__).parent / "report" / "assets" / "page.css").read_text(encoding="utf-8")
     assert all(f".arm-{arm}::before" in style for arm in LOOKS if arm != "none")
 
 
