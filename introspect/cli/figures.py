@@ -12,12 +12,11 @@ from introspect.cli.runs import CalibrationOption, GraderOption, RunArgument, is
 from introspect.terminal import Console
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
     from introspect.analysis.analyze import Analysis
     from introspect.plots.paper import Columns
 
-Figures = dict[str, "go.Figure"]
+Figures = dict[str, Any]
 
 
 class Style(StrEnum):

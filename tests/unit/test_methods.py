@@ -43,10 +43,12 @@ def test_the_paragraph_has_the_numbers_of_the_run(analysis):
 def test_the_paragraph_says_that_a_run_is_not_whole(tmp_path):
     from introspect.analysis.analyze import analyze
     from introspect.report.methods import methods
+    from introspect.sweeps.folder import RunFolder, read_manifest
 
     folder = replies_run(tmp_path / "run", {"concept": SAID["concept"]}, {"bread": ("bread",)})
-    text = (folder / "manifest.json").read_text()
-    (folder / "manifest.json").write_text(text.replace('"n_planned": 8', '"n_planned": 80'))
+    manifest = read_manifest(folder)
+    with RunFolder(folder) as opened:
+        opened.adopt(manifest.model_copy(update={"n_planned": 80}))
     assert "8 trials of 80 planned" in methods(analyze(folder))
 
 

@@ -7,12 +7,12 @@ import pytest
 
 ROOMS = {
     "inspect_ai": ("evals/",),
-    "nnsight": ("subjects/trace.py",),
+    "nnsight": ("subjects/trace",),
     "plotly": ("plots/", "report/"),  # a page is made of figures
     "ray": ("sweeps/",),
     "sae_lens": ("vectors/sae",),
     "steering_vectors": ("vectors/steering.py",),
-    "transformer_lens": ("subjects/lens.py",),
+    "transformer_lens": ("subjects/lens.py", "subjects/bridge.py"),
 }
 """Where a library may be imported, as beginnings of paths in the package; no room need be used."""
 ASKS = {"import_module", "find_spec", "__import__"}
