@@ -12,7 +12,6 @@ from introspect.cli.runs import CalibrationOption, GraderOption, RunArgument, is
 from introspect.terminal import Console
 
 if TYPE_CHECKING:
-
     from introspect.analysis.analyze import Analysis
     from introspect.plots.paper import Columns
 

@@ -6,10 +6,10 @@ the style by their hashes, so that nothing else would run even if something slip
 """
 
 import base64
-import gzip
 import hashlib
 import json
 import re
+import zlib
 from importlib.resources import files
 from typing import Any
 
@@ -22,6 +22,8 @@ from introspect.plots.text import visible
 STYLES = ("page.css", "browser.css")
 SCRIPTS = ("page.js", "transcript.js", "browser.js", "figures.js")
 VIRTUAL = "virtual-core.min.js"
+GZIP = 31
+"""How zlib is told to write gzip, the form that browsers unpack."""
 
 _MAPS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
 """Plotly carries a library for maps, which adds its style unless there is an element of this name."""
@@ -36,7 +38,7 @@ def island(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 def packed(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Write JSON compressed, in signs that no HTML parser can take for markup; the same value gives the same text."""
-    return base64.b64encode(gzip.compress(_json(value).encode(), mtime=0)).decode()
+    return base64.b64encode(zlib.compress(_json(value).encode(), 9, GZIP)).decode()
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value

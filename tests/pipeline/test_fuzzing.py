@@ -182,7 +182,7 @@ def _of_grading(home):
     from introspect.graders.labels import load_labels, read_replies
     from introspect.graders.rules import RuleGrader
 
-    labels = load_labels("hard_cases")
+    labels = load_labels("replies")
     claims = {each.id: RuleGrader().grade(each.reply) for each in labels.replies}
     write_calibration(home / "made.json", calibrate(labels, claims, "all", RuleGrader.name))
     some = b"\n".join(labels.path.read_bytes().splitlines()[:3]) + b"\n"
