@@ -1,5 +1,6 @@
 """``lab``: a subject behind a page on this machine, asked live with a vector and without."""
 
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +51,7 @@ def lab(  # noqa: PLR0913 - one option each
         console.print(Text(f"introspect lab: {served.address}"))
         console.print(Text("Ctrl-C ends it; what was saved stays."))
         if not no_browser:
-            webbrowser.open(served.address)
+            threading.Thread(target=webbrowser.open, args=(served.address,), daemon=True).start()
 
     try:
         served.run(ready)

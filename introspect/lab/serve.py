@@ -72,7 +72,7 @@ class Served:
     """
 
     def __init__(self, session: Session, path: Path, port: int = 0) -> None:
-        self._socket = listening(port)
+        self.session, self._socket = session, listening(port)
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(32)
         config = uvicorn.Config(

@@ -3,6 +3,7 @@
 import pytest
 import served
 from axe_playwright_python.sync_playwright import Axe
+from pages import SCREENSHOTS
 from playwright.sync_api import expect
 
 
@@ -43,6 +44,8 @@ def test_one_asks_sees_two_replies_and_saves(visited, tmp_path):
     page.click("#save")
     expect(page.locator("#status")).to_contain_text("holds 2 trials", timeout=30_000)
     assert (tmp_path / "run" / "trials.jsonl").read_text().count("\n") == 2
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "lab-light.png", full_page=True)
     found = Axe().run(page).response["violations"]
     assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
 

@@ -1,5 +1,15 @@
 """The live laboratory by a real client: who is let in, replies token by token, trials saved like any others."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
 import httpx
 import lab
 import pytest
@@ -14,10 +24,16 @@ def server(tmp_path_factory):
         yield one
 
 
-@pytest.fixture
-def client(server):
+@contextmanager
+def asking(server):
     headers = {"X-Introspect-Token": server.token}
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=60) as one:
+        yield one
+
+
+@pytest.fixture
+def client(server):
+    with asking(server) as one:
         yield one
 
 
@@ -86,12 +102,26 @@ def test_what_is_streamed_is_what_the_subject_generates_with_the_vector_and_with
     assert tokens(found, "with") != tokens(found, "without")
 
 
-def test_tokens_come_one_by_one_while_the_model_goes_on(client):
-    with client.stream("POST", "/ask", json=ASK) as response:
-        first = next(event for event in served.events(response) if "token" in event)
-        assert first["side"] in {"with", "without"}
-    again = ask(client)  # whoever went away does not keep the model
-    assert tokens(again, "with")
+def test_the_model_is_let_go_when_whoever_asked_has_gone(tmp_path):
+    with served.serving(tmp_path / "run", max_new_tokens=400) as one, asking(one) as client:
+        with client.stream("POST", "/ask", json=ASK) as response:
+            first = next(event for event in served.events(response) if "token" in event)
+            assert first["side"] in {"with", "without"}
+        working = [thread for thread in threading.enumerate() if thread.name == "lab"]
+        for thread in working:
+            thread.join(20)
+        assert not one.session._kept  # the replies were not finished
+        assert not one.session._turn.locked()
+        assert not any(block._forward_hooks for block in lab.subject().blocks)
+        assert lab.subject().engine.ending._listener is None
+
+
+def test_two_who_ask_at_once_are_answered_one_after_the_other(client):
+    alone = [ask(client, concept=concept) for concept in ("bread", "silver")]
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda concept: ask(client, concept=concept), ("bread", "silver")))
+    assert [tokens(each, "with") for each in found] == [tokens(each, "with") for each in alone]
+    assert len({tuple(tokens(each, "with")) for each in found}) == 2
 
 
 def test_both_sides_are_asked_the_same_prompt(client):
@@ -160,16 +190,14 @@ def test_a_saved_trial_is_one_that_analysis_report_and_replay_take(tmp_path, com
     from introspect.analysis.runs import load_run
 
     path = tmp_path / "run"
-    with served.serving(path) as one:
-        headers = {"X-Introspect-Token": one.token}
-        with httpx.Client(base_url=f"http://127.0.0.1:{one.port}", headers=headers, timeout=60) as client:
-            assert client.post("/save", json={"key": "0" * 32}).status_code == 400
-            assert not path.exists()
-            shipped = ask(client)
-            own = ask(client, question="What is on your mind, and why?", layer=1, strength=2.0, concept="oceans")
-            for events, n in ((shipped, 2), (own, 4), (shipped, 4)):
-                saved = client.post("/save", json={"key": key_of(events)})
-                assert (saved.status_code, saved.json().get("saved")) == (200, n), saved.text
+    with served.serving(path) as one, asking(one) as client:
+        assert client.post("/save", json={"key": "0" * 32}).status_code == 400
+        assert not path.exists()
+        shipped = ask(client)
+        own = ask(client, question="What is on your mind, and why?", layer=1, strength=2.0, concept="oceans")
+        for events, n in ((shipped, 2), (own, 4), (shipped, 4)):
+            saved = client.post("/save", json={"key": key_of(events)})
+            assert (saved.status_code, saved.json().get("saved")) == (200, n), saved.text
     run = load_run(path)
     trials = {trial.key: trial for trial in run.trials}
     assert len(trials) == 4 == run.manifest.n_planned
@@ -180,6 +208,7 @@ def test_a_saved_trial_is_one_that_analysis_report_and_replay_take(tmp_path, com
     assert again.code == 0, again.err
     assert command("report", path).code == 0
     assert (path / "report.html").is_file()
+    assert len((path / "projections.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_run_of_a_plan_takes_no_live_trials(tmp_path):
@@ -205,3 +234,30 @@ def test_a_port_that_is_taken_is_one_sentence(server, tmp_path):
 
     with pytest.raises(IntrospectError, match=f"port {server.port} of 127.0.0.1 cannot be had"):
         Served(served.session(), tmp_path, server.port)
+
+
+def test_the_command_serves_what_it_prints_and_ctrl_c_ends_it_in_the_middle_of_a_reply(tmp_path):
+    import introspect
+
+    (tmp_path / "few.toml").write_text('words = ["bread", "silver"]')
+    options = ["--concepts", "few.toml", "--max-new-tokens", "500", "--device", "cpu", "--dtype", "float32"]
+    code = "from introspect.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "lab", str(lab.folder()), "--no-browser", *options]
+    here = str(Path(introspect.__file__).parents[1])
+    settings = {**os.environ, "INTROSPECT_CACHE": str(tmp_path / "cache"), "PYTHONPATH": here}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        address = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", process.stdout.readline())[0]
+        assert httpx.get(address).status_code == 200
+        home, _, token = address.partition("?token=")
+        with (
+            httpx.Client(headers={"X-Introspect-Token": token}, timeout=60) as client,
+            client.stream("POST", f"{home}ask", json=ASK) as response,
+        ):
+            next(event for event in served.events(response) if "token" in event)
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+        assert process.wait(20) == 0, said
+    assert "Traceback" not in said
+    assert not (tmp_path / "runs").exists()
