@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import json
 import logging
+import shlex
 import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -125,7 +126,7 @@ class Laboratory:
         """Save a pair that was answered."""
         key = str((await _json(request)).get("key", ""))
         n = await run_in_threadpool(self._save, key)
-        command = f"introspect report {self.path}"
+        command = f"introspect report {shlex.quote(str(self.path))}"
         return JSONResponse({"saved": n, "folder": str(self.path), "next": command})
 
     def _save(self, key: str) -> int:

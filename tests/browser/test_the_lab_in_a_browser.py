@@ -37,6 +37,8 @@ def test_one_asks_sees_two_replies_and_saves(visited, tmp_path):
     assert all(replies)
     assert replies[0] != replies[1]
     assert "silver, layer 2" in page.inner_text("#with-heading")
+    assert page.locator("#reply-with .injected").count() == 1
+    assert page.locator("#reply-without .injected").count() == 0
     assert page.locator("#first tbody tr").count() == 3
     assert page.locator("#projection .read").count() > 20
     page.click("summary")

@@ -4,6 +4,7 @@
   const token = new URLSearchParams(location.search).get("token") ?? "";
   const questions = JSON.parse(byId("data-questions").textContent);
   const sides = ["with", "without"];
+  const holders = {};
   let asking = null;
   let answered = null;
 
@@ -58,15 +59,16 @@
 
   function clear(question) {
     answered = null;
-    for (const side of sides) {
-      byId(`reply-${side}`).replaceChildren();
-      byId(`audit-${side}`).replaceChildren();
-    }
+    for (const side of sides) byId(`audit-${side}`).replaceChildren();
     byId("prompt").replaceChildren();
     byId("first").replaceChildren();
     byId("projection").replaceChildren();
     byId("with-heading").textContent = `With ${question.concept}, layer ${question.layer}, strength ${question.strength}`;
-    byId("reply-with").classList.toggle("added", question.where === "both" || question.where === "generated");
+    for (const side of sides) {
+      const added = side === "with" && (question.where === "both" || question.where === "generated");
+      holders[side] = make("span", added ? "injected" : "");
+      byId(`reply-${side}`).replaceChildren(holders[side]);
+    }
   }
 
   const table = (rows) => make("div", "scroll", make("table", "",
@@ -79,7 +81,8 @@
     }))));
 
   function finished(event) {
-    byId(`reply-${event.side}`).textContent = (event.reply || "(empty reply)") + (event.finish === "length" ? " […cut at the token limit]" : "");
+    holders[event.side].textContent = event.reply || "(empty reply)";
+    if (event.finish === "length") byId(`reply-${event.side}`).append(" […cut at the token limit]");
     byId(`audit-${event.side}`).replaceChildren(...event.audits.map((line) => make("p", "audit", line)));
   }
 
@@ -87,7 +90,7 @@
     if (event.error) throw new Error(event.error);
     if (event.waiting) say("Another question has the model; this one waits.");
     else if (event.prompt) byId("prompt").replaceChildren(page.promptNode(event.prompt));
-    else if (event.text !== undefined) { say("The subject replies…"); byId(`reply-${event.side}`).append(event.text); }
+    else if (event.text !== undefined) { say("The subject replies…"); holders[event.side].append(event.text); }
     else if (event.reply !== undefined) finished(event);
     else if (event.key) { answered = event.key; say("Both replies are there; reading…"); }
     else if (event.first) byId("first").replaceChildren(table(event.first));
