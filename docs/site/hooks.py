@@ -30,7 +30,7 @@ MENU: dict[str, tuple[str, ...]] = {
         "inspect",
         "scale",
     ),
-    "Results": ("statistics", "formulas", "coverage", "report", "figures", "reliability", "performance", "log"),
+    "Results": ("statistics", "formulas", "coverage", "report", "lab", "figures", "reliability", "performance", "log"),
     "Reference": ("commands", "command-line", "errors", "api", "architecture"),
 }
 """Pages in their order. Those of ``docs/`` that are missing here stand under "More"."""

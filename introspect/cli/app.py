@@ -17,6 +17,7 @@ from introspect.cli.export import export
 from introspect.cli.figures import figures
 from introspect.cli.folders import merge, pack
 from introspect.cli.judges import calibrate, grade
+from introspect.cli.lab import lab
 from introspect.cli.lens import lens
 from introspect.cli.long import long
 from introspect.cli.methods import methods
@@ -49,7 +50,7 @@ for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, 
     app.command(no_args_is_help=True)(_verb)
 for _verb in (long(replay), export):
     app.command(no_args_is_help=True)(_verb)
-for _verb in (long(calibrate), long(validate), long(bench), models, doctor):
+for _verb in (long(calibrate), long(validate), long(bench), long(lab), models, doctor):
     app.command()(_verb)
 vectors.command("export", no_args_is_help=True)(export_vectors)
 vectors.command("import", no_args_is_help=True)(import_vectors)

@@ -5,7 +5,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 PANELS: dict[str, tuple[str, ...]] = {
-    "1. Look around": ("doctor", "models", "ask", "lens"),
+    "1. Look around": ("doctor", "models", "ask", "lab", "lens"),
     "2. Prepare": ("vectors", "stimuli", "sae"),
     "3. Run": ("run", "merge", "pack"),
     "4. Grade": ("grade", "calibrate"),

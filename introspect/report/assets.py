@@ -105,9 +105,9 @@ def _base64_digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def asset(name: str, folder: str = "assets") -> str:
-    """Return a file of the page's own."""
-    return files("introspect.report").joinpath(folder, name).read_text(encoding="utf-8")
+def asset(name: str, folder: str = "assets", package: str = "introspect.report") -> str:
+    """Return a file of a page's own."""
+    return files(package).joinpath(folder, name).read_text(encoding="utf-8")
 
 
 def inert(script: str) -> str:

@@ -12,7 +12,9 @@ ROOMS = {
     "ray": ("sweeps/",),
     "sae_lens": ("vectors/sae",),
     "steering_vectors": ("vectors/steering.py",),
+    "starlette": ("lab/",),
     "transformer_lens": ("subjects/lens.py", "subjects/bridge.py"),
+    "uvicorn": ("lab/",),
 }
 """Where a library may be imported, as beginnings of paths in the package; no room need be used."""
 ASKS = {"import_module", "find_spec", "__import__"}

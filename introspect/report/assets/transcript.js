@@ -20,11 +20,11 @@
   };
   page.tags = (trial) => trial.tags.map(([text, kind]) => make("span", `tag ${kind}`, text));
 
-  function promptNode(pieces) {
+  page.promptNode = (pieces) => {
     const text = make("p", "text prompt");
     for (const [piece, injected] of pieces) text.append(injected ? make("span", "injected token", piece) : piece);
     return text;
-  }
+  };
 
   function replyNode(trial) {
     const holder = make("span", trial.reply_injected ? "injected" : "");
@@ -97,7 +97,8 @@
     holder.replaceChildren(...nodes);
   }
 
-  function projectionNodes(read) {
+  /** The projection under every token, with a choice of the layer. */
+  page.projection = (read) => {
     const holder = make("div", "tokens");
     const choice = make("input", "");
     Object.assign(choice, { type: "range", min: 0, max: read.layers.length - 1, step: 1, id: "layer-choice" });
@@ -119,7 +120,7 @@
       holder,
       make("p", "audit", "Blue: along the direction; orange: against it; in units of the residual stream. A line above a token: something was added there. Bold: the reply."),
     ];
-  }
+  };
 
   function copyButton(what, text) {
     const button = page.button(what, () => {
@@ -152,11 +153,11 @@
       heading,
       make("p", "soft", [trial.subject, trial.experiment, trial.where].filter(Boolean).join(" · ")),
       make("div", "tags", ...page.tags(trial)),
-      make("h4", "", "Prompt"), promptNode(prompt),
+      make("h4", "", "Prompt"), page.promptNode(prompt),
       ...resultNodes(trial),
       ...(trial.grade ? [make("h4", "", "What the grader read"), make("p", "", trial.grade)] : []),
       ...evidenceNodes(trial),
-      ...(read ? projectionNodes(read) : []),
+      ...(read ? page.projection(read) : []),
       make("h4", "", "Audit: what was really added"),
       ...trial.audits.map((audit) => make("p", trial.audit_fits ? "audit" : "audit misfit", audit)),
       ...againNodes(trial),

@@ -1,6 +1,7 @@
 """One request on its way through the engine, and when its reply ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -14,6 +15,8 @@ from introspect.subjects.subject import Reply, Request
 
 STEPS_AT_ONCE = 16
 Finish = Literal["stop", "length"]
+Listener = Callable[[Request, Sequence[int]], None]
+"""Is told a request and all tokens of its reply so far, each time there is another one; the stop token is none."""
 
 
 class Row:
@@ -52,6 +55,16 @@ class Ending:
 
     def __init__(self, chat: Chat, stop: frozenset[int]) -> None:
         self.chat, self.stop = chat, stop
+        self._listener: Listener | None = None
+
+    @contextmanager
+    def heard(self, listener: Listener) -> Iterator[None]:
+        """Tell a listener every token as it is drawn; what it raises ends the generation."""
+        before, self._listener = self._listener, listener
+        try:
+            yield
+        finally:
+            self._listener = before
 
     def of(self, row: Row) -> Finish | None:
         """Tell how a reply has ended, or that it goes on."""
@@ -74,4 +87,6 @@ class Ending:
         for row, token in zip(rows, tokens, strict=True):
             row.fed.append(token)
             row.finish = self.of(row)
+            if self._listener is not None and token not in self.stop:
+                self._listener(row.request, row.fed)
         return tokens

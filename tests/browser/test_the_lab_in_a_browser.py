@@ -1,0 +1,60 @@
+"""The live laboratory as a person has it: a question is asked in a real browser, two replies come, a trial is saved."""
+
+import pytest
+import served
+from axe_playwright_python.sync_playwright import Axe
+from pages import SCREENSHOTS
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def visited(chromium, tmp_path):
+    """The page of a server; at the end it has said nothing on the console and asked nobody else."""
+    said, asked = [], []
+    with served.serving(tmp_path / "run") as server:
+        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.address)
+        page.wait_for_selector("body[data-ready]")
+        yield page
+        context.close()
+        home = f"http://127.0.0.1:{server.port}/"
+    assert [words for words in said if "status of 400" not in words] == []  # which chromium says of a refusal
+    assert [url for url in asked if not url.startswith((home, "data:"))] == []
+
+
+def test_one_asks_sees_two_replies_and_saves(visited, tmp_path):
+    page = visited
+    page.select_option("#ask-concept", "silver")
+    page.fill("#ask-layer", "2")
+    page.focus("#ask-layer")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("Done. Save this trial to keep it.", timeout=30_000)
+    replies = [page.inner_text(f"#reply-{side}") for side in ("with", "without")]
+    assert all(replies)
+    assert replies[0] != replies[1]
+    assert "silver, layer 2" in page.inner_text("#with-heading")
+    assert page.locator("#reply-with .injected").count() == 1
+    assert page.locator("#reply-without .injected").count() == 0
+    assert page.locator("#first tbody tr").count() == 3
+    assert page.locator("#projection .read").count() > 20
+    page.click("summary")
+    assert page.locator("#prompt .injected").count() > 5
+    page.click("#save")
+    expect(page.locator("#status")).to_contain_text("holds 2 trials", timeout=30_000)
+    assert (tmp_path / "run" / "trials.jsonl").read_text().count("\n") == 2
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / "lab-light.png", full_page=True)
+    found = Axe().run(page).response["violations"]
+    assert [each["id"] for each in found if each["impact"] in {"serious", "critical"}] == []
+
+
+def test_a_question_of_ones_own_stays_text_and_what_does_not_fit_is_a_sentence(visited):
+    page = visited
+    page.select_option("#ask-wording", label="a question of your own")
+    page.fill("#ask-question", "<img src=x onerror=alert(1)> What is {this}?")
+    page.click("#go")
+    expect(page.locator("#status")).to_contain_text("nothing fills the slot {this}", timeout=30_000)
