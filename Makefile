@@ -10,8 +10,6 @@ RUN := runs/demo
 STUDY := experiments/15_criteria/demo.toml
 COMPAT := build/compat
 TOOLS := build/tools
-export TORTURE_MOMENTS ?= 30
-export TORTURE_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format docs figures slow torture audit dist compat clean
@@ -65,7 +63,8 @@ slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/introspect validate
 
 torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOMENTS=30 TORTURE_SECONDS=600
-	$(BIN)/python -m pytest -m torture -s --durations=10 tests
+	TORTURE_MOMENTS=$${TORTURE_MOMENTS:-30} TORTURE_SECONDS=$${TORTURE_SECONDS:-600} \
+		$(BIN)/python -m pytest -m torture -s --durations=10 tests
 
 audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned dependencies; fails where one could not be looked up
 	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --desc off
