@@ -91,10 +91,12 @@ class RunFolder:
             probe = self.path / f".probe.{os.getpid()}"
             probe.write_bytes(b"can this folder be written?")
             probe.unlink(missing_ok=True)
-            for name in (LOCK, PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED):
+            own = (self._into + PROMPTS, self._into + TRIALS)
+            for name in (LOCK, PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED, *own):
                 check_inside(self.path, self.path / name)
             self._lock.acquire()
-            remove_drafts(self.path, ("probe", PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED))
+            if not self._into:  # a worker has the folder with others, whose drafts may be in use
+                remove_drafts(self.path, ("probe", PROMPTS, TRIALS, VECTORS, DIAGNOSTICS, *SEALED))
         except Timeout as error:
             message = f"another process is writing to {self.path}; wait for it or choose another --out"
             raise RunFolderError(message) from error

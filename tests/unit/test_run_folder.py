@@ -1,5 +1,6 @@
 """A run folder loses nothing and holds nothing half-written, whatever happens to the process or the disk."""
 
+import os
 import resource
 import shutil
 import subprocess
@@ -349,3 +350,28 @@ def test_two_processes_do_not_write_to_one_run(run):
         holder.stdin.close()
     assert holder.returncode == 0
     assert len(read_trials(begin(run, [make_trial(9)]))) == 3
+
+
+def test_a_worker_leaves_the_drafts_of_the_others_alone(tmp_path):
+    from introspect.sweeps.folder import RunFolder
+
+    with RunFolder(tmp_path):
+        draft = tmp_path / f".vectors.safetensors.{os.getpid() + 1}"
+        draft.write_bytes(b"being written")
+        with RunFolder(tmp_path, "worker-1"):
+            assert draft.exists()
+    with RunFolder(tmp_path):
+        assert not draft.exists()
+
+
+def test_a_worker_writes_nothing_through_a_link_out_of_the_folder(tmp_path):
+    from introspect.errors import RunFolderError
+    from introspect.sweeps.folder import RunFolder
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "shards").symlink_to(elsewhere)
+    with pytest.raises(RunFolderError, match="leads out of the run folder"), RunFolder(tmp_path / "run", "worker-1"):
+        pass
+    assert list(elsewhere.iterdir()) == []
