@@ -18,7 +18,7 @@ from introspect.analysis.findings.finding import Finding, signed
 from introspect.analysis.profile import Comparison, compare, profiles
 from introspect.analysis.tables import values
 from introspect.errors import RunFolderError
-from introspect.sweeps.folder import MANIFEST
+from introspect.sweeps.reading import MANIFEST
 
 FOLLOWED = (
     ("injected_thought", "report"),

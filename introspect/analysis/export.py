@@ -8,7 +8,7 @@ import polars as pl
 from introspect.analysis.frames import flat, trial_frame
 from introspect.analysis.runs import load_run
 from introspect.errors import RunFolderError, UnknownNameError
-from introspect.sweeps.folder import MANIFEST
+from introspect.sweeps.reading import MANIFEST
 
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
     "parquet": lambda frame, path: frame.write_parquet(path),

@@ -17,8 +17,9 @@ from introspect.errors import RunFolderError
 from introspect.graders.rules import RuleGrader
 from introspect.progress import Advance, silent
 from introspect.records import Claim, Manifest, Prompt, Trial
-from introspect.sweeps.folder import TRIALS, RunFolder, files_of, read_manifest
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.packed import PACKED, PackedTrials, pack
+from introspect.sweeps.reading import TRIALS, files_of, read_manifest
 
 OUTCOMES = "outcomes-*.parquet"
 GRADED = "outcomes.json"

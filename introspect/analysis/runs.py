@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from introspect.records import Effects, Manifest, Prompt, Trial
-from introspect.sweeps.folder import TRIALS, files_of, read_effects, read_manifest, read_prompts, read_trials
 from introspect.sweeps.packed import PackedTrials, is_packed
+from introspect.sweeps.reading import TRIALS, files_of, read_effects, read_manifest, read_prompts, read_trials
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from introspect.analysis.runs import Run, load_run
 from introspect.errors import RunFolderError
 from introspect.graders.rules import RuleGrader
 from introspect.records import Candidate, Rules, Study
-from introspect.sweeps.folder import MANIFEST, read_readers, read_study
+from introspect.sweeps.reading import MANIFEST, read_readers, read_study
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from introspect.cli.bench import bench
+from introspect.cli.compare import compare
 from introspect.cli.criteria import validate
 from introspect.cli.doctor import doctor
 from introspect.cli.exchange import export_vectors, import_vectors
@@ -27,7 +28,7 @@ from introspect.cli.panels import EXIT_CODES, ByWork
 from introspect.cli.playground import ask, vectors
 from introspect.cli.replay import replay
 from introspect.cli.report import report
-from introspect.cli.runs import analyze, compare, run
+from introspect.cli.runs import analyze, run
 from introspect.cli.sae import sae
 from introspect.cli.stimuli import stimuli
 from introspect.errors import IntrospectError

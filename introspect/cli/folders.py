@@ -25,8 +25,8 @@ def merge(
     introspect merge runs/node1 runs/node2 runs/node3 --out runs/all --json
     """
     from introspect.progress import track
-    from introspect.sweeps.folder import read_manifest
     from introspect.sweeps.merge import merge as merge_runs
+    from introspect.sweeps.reading import read_manifest
 
     total = sum(read_manifest(folder).n_planned for folder in folders)
     with track("reading trials", total) as advance:
@@ -49,7 +49,7 @@ def pack(
     """
     from introspect.analysis.packing import pack_run
     from introspect.progress import track
-    from introspect.sweeps.folder import read_manifest
+    from introspect.sweeps.reading import read_manifest
 
     with track("packing", read_manifest(folder).n_planned) as advance:
         n = pack_run(folder, advance)

@@ -1,4 +1,4 @@
-"""``run``, ``analyze`` and ``compare``: from a plan to numbers."""
+"""``run`` and ``analyze``: from a plan to numbers."""
 
 import sys
 from contextlib import nullcontext
@@ -24,7 +24,6 @@ from introspect.cli.output import JsonOption, print_json
 from introspect.terminal import Console, json_text
 
 if TYPE_CHECKING:
-    from introspect.analysis.analyze import Analysis
     from introspect.records import Plan
     from introspect.sweeps.estimate import Estimate
     from introspect.sweeps.prepare import Prepared
@@ -244,75 +243,6 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
     console.rule(Text("layer profiles"), align="left")
     for finding in battery.findings():
         console.print(Text(finding.sentence))
-
-
-def compare(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR DIR …", help="Run folders.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Folder for a figure of all of them side by side.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare runs of one plan, trial by trial with the first: other subjects, chat formats, number formats.
-
-    Strengths are compared as equal multiples of the vectors, and as about the same share of the residual's norm.
-
-    introspect compare runs/base runs/instruct --out figures/base_and_instruct
-
-    introspect compare runs/float32 runs/bfloat16
-    """
-    from introspect.analysis.analyze import analyze as analyze_run
-    from introspect.analysis.compare import common_relative, compare_trials, side_by_side
-    from introspect.errors import RunFolderError
-
-    if len(folders) < 2:
-        message = "a comparison needs at least two run folders; one was given"
-        raise RunFolderError(message)
-    analyses = {str(folder): analyze_run(folder) for folder in folders}
-    first, *others = analyses.values()
-    relative = common_relative(list(analyses.values()))
-    console = Console(highlight=False, quiet=as_json)
-    for name, other in list(analyses.items())[1:]:
-        console.print(Text(f"{folders[0]} against {name}: {compare_trials(first, other).sentence}", style="bold"))
-    for other in others:
-        for value in (None, relative):
-            _print_comparison(console, first, other, value)
-    if as_json:
-        print_json([_comparison(first, other, relative) for other in others])
-    if out is not None:
-        from introspect.plots.subjects import subjects
-        from introspect.plots.write import write_figures
-
-        drawn = {"side_by_side": subjects(side_by_side(analyses))}
-        if relative is not None:
-            title = f"The runs side by side at about {relative:.2g} of the residual's norm"
-            drawn["side_by_side_relative"] = subjects(side_by_side(analyses, relative), title=title)
-        command = f"introspect compare {' '.join(map(str, folders))} --out {out}"
-        write_figures(drawn, out, {"runs": [str(folder) for folder in folders], "command": command})
-        console.print(Text(f"{len(drawn)} figures in {out}"))
-
-
-def _comparison(first: "Analysis", second: "Analysis", relative: float | None) -> dict[str, Any]:
-    from introspect.analysis.compare import compare_effects, compare_trials
-
-    found = {
-        name: compare_effects(first, second, value).to_dicts()
-        for name, value in (("equal_multiples", None), ("equal_share_of_the_norm", relative))
-    }
-    paths = {"first": first.run.path, "second": second.run.path}
-    return paths | {"trials": compare_trials(first, second).sentence, "relative_strength": relative} | found
-
-
-def _print_comparison(console: Console, first: "Analysis", second: "Analysis", relative: float | None) -> None:
-    from introspect.analysis.compare import compare_effects
-
-    at = "at equal multiples" if relative is None else f"at about {relative:.2g} of the residual's norm"
-    one, two = first.run.path.name, second.run.path.name
-    table = Table(title=f"effects against no injection {at}, paired over concepts", title_justify="left")
-    for name in ("task", "measure", "arm", one, two, "difference"):
-        table.add_column(name, justify="left" if name in {"task", "measure", "arm"} else "right")
-    for row in compare_effects(first, second, relative).iter_rows(named=True):
-        means = (f"{row['first']:+.3f}", f"{row['second']:+.3f}")
-        table.add_row(row["task"], row["metric"], row["arm"], *means, row["words"])
-    console.print(table)
 
 
 def _print_battery(prepared: "list[Prepared]") -> None:

@@ -17,7 +17,7 @@ from introspect.judges.model import Judge
 from introspect.progress import track
 from introspect.records import Claim, Trial
 from introspect.sweeps.claims import ClaimsFile, Grading, graders_in, read_claims, slug
-from introspect.sweeps.folder import read_manifest, read_trials
+from introspect.sweeps.reading import read_manifest, read_trials
 
 N_WORDS = 10
 """Words among which the named thing is looked for, the concept and its decoys together."""

@@ -13,16 +13,9 @@ from introspect.lab.session import OWN, PROTOCOL, Pair, Session
 from introspect.protocols.trials import prompt_of
 from introspect.records import SCHEMA_VERSION, Manifest, Plan, Trial
 from introspect.stimuli import Stimuli, Wording, load_stimuli
-from introspect.sweeps.folder import (
-    MANIFEST,
-    PROJECTIONS,
-    VECTORS,
-    RunFolder,
-    read_manifest,
-    read_projections,
-    read_prompts,
-)
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.machine import machine, packages
+from introspect.sweeps.reading import MANIFEST, PROJECTIONS, VECTORS, read_manifest, read_projections, read_prompts
 
 NAME = "lab"
 STIMULI = "stimuli.json"

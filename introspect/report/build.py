@@ -13,8 +13,8 @@ from introspect.plots.run import run_figures
 from introspect.records import Claim, Trial
 from introspect.report.content import ReportContent
 from introspect.report.page import write_report
-from introspect.sweeps.folder import read_projections
 from introspect.sweeps.packed import PackedTrials
+from introspect.sweeps.reading import read_projections
 
 MOST_TRIALS = 3000
 """Trials of which a page has the transcripts; of a larger run a seeded sample, the rest is in the run folder."""

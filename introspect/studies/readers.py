@@ -20,8 +20,9 @@ from torch.nn import functional
 from introspect.protocols.materials import Materials
 from introspect.records import Reader, Readers, TrialSpec
 from introspect.subjects.subject import Query
-from introspect.sweeps.folder import READERS, RunFolder
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.prepare import Prepared
+from introspect.sweeps.reading import READERS
 
 ARMS = ("concept", "none")
 

@@ -18,7 +18,7 @@ from pydantic import Field
 from introspect.checksums import sealed, unsealed
 from introspect.errors import JudgeError, UnknownNameError
 from introspect.records import Claim, Record
-from introspect.sweeps.recovery import check_inside, complete_lines, damage, parsed, repair, replace
+from introspect.sweeps.recovery import check_inside, damage, records_in, repair, replace
 
 CLAIMS = "claims"
 _UNSAFE = re.compile(r"[^\w.-]+")
@@ -146,15 +146,5 @@ def _line(key: str, claim: Claim) -> bytes:
 
 
 def _read(path: Path, folder: Path) -> dict[str, Claim]:
-    claims: dict[str, Claim] = {}
-    for number, line in complete_lines(path, folder):
-        try:
-            graded = parsed(line, GradedReply)
-        except ValueError as error:
-            message = (
-                f"line {number} of {path} is damaged ({error}); grading by a judge again sets such lines aside, or "
-                "remove the line"
-            )
-            raise JudgeError(message) from error
-        claims[graded.key] = graded.claim
-    return claims
+    remedy = "grading by a judge again sets such lines aside, or remove the line"
+    return {graded.key: graded.claim for _, graded in records_in(path, folder, GradedReply, remedy, JudgeError)}

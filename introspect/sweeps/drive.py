@@ -19,9 +19,10 @@ from filelock import FileLock, Timeout
 
 from introspect.errors import ExecutorError, RunFolderError
 from introspect.progress import Advance, silent, track
-from introspect.sweeps.folder import SHARDS, TRIALS, RunFolder, read_manifest
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.pool import Failed, Gone, Pool
 from introspect.sweeps.queue import MOST_DEATHS, Block, Queue
+from introspect.sweeps.reading import SHARDS, TRIALS, read_manifest
 from introspect.sweeps.run import blocks
 from introspect.sweeps.worker import Begun, Finished, Forecast, Message, Ready, Wrote
 from introspect.terminal import Console

@@ -7,39 +7,38 @@ aside at the next start. One process at a time; several workers on one run appen
 ``shards``, and readers take all of them together.
 """
 
-import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from introspect.checksums import sealed, unsealed
+from introspect.checksums import sealed
 from introspect.errors import RunFolderError
-from introspect.records import (
-    SCHEMA_VERSION,
-    Effects,
-    Manifest,
-    Projection,
-    Prompt,
-    Readers,
-    Record,
-    Study,
-    Trial,
-    TrialSpec,
-)
+from introspect.records import SCHEMA_VERSION, Manifest, Prompt, Record, Trial, TrialSpec
 from introspect.sweeps.differences import differences
-from introspect.sweeps.packed import PACKED, PackedTrials, is_packed
+from introspect.sweeps.reading import (
+    DIAGNOSTICS,
+    EFFECTS,
+    MANIFEST,
+    PROMPTS,
+    READERS,
+    SHARDS,
+    STUDY,
+    TRIALS,
+    VECTORS,
+    contradicts,
+    files_of,
+    lines_of_trials,
+    read_manifest,
+    read_trials,
+)
 from introspect.sweeps.recovery import (
     DAMAGED,
     check_inside,
-    complete_lines,
-    damage,
-    parsed,
-    read_whole,
     remove_drafts,
     repair,
     replace,
@@ -50,16 +49,6 @@ from introspect.sweeps.recovery import (
 
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
-PROMPTS = "prompts.jsonl"
-TRIALS = "trials.jsonl"
-VECTORS = "vectors.safetensors"
-DIAGNOSTICS = "diagnostics.json"
-EFFECTS = "effects.json"
-STUDY = "study.json"
-SHARDS = "shards"
-READERS = "readers.json"
-PROJECTIONS = "projections.jsonl"
 LOCK = ".lock"
 SECONDS_UNSYNCED = 0.5
 """How long trials may be with the system and not on the disk, while others follow."""
@@ -217,7 +206,7 @@ class RunFolder:
         for file, number, trial in lines_of_trials(self.path):
             content = hash(trial.model_dump_json())
             if seen.setdefault(trial.key, content) != content:
-                raise _contradicts(file, number, trial)
+                raise contradicts(file, number, trial)
             prompts[trial.key] = trial.prompt
         return prompts
 
@@ -234,146 +223,3 @@ class RunFolder:
                 repair(file, self.path, Trial)
         except OSError as error:
             raise unwritable(self.path, error) from error
-
-
-def _contradicts(file: Path, number: int, trial: Trial) -> RunFolderError:
-    message = f"line {number} of {file} contradicts an earlier line of the same trial {trial.key}"
-    return RunFolderError(message)
-
-
-def files_of(path: Path, name: str) -> list[Path]:
-    """Return the files that hold a run's trials, or its prompts: the folder's own and then those of its workers."""
-    return [file for file in (path / name, *sorted((path / SHARDS).glob(f"*.{name}"))) if file.exists()]
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read a run's manifest.
-
-    Raises:
-        RunFolderError: No run there, a damaged manifest, or one of another version of the format.
-    """
-    file = path / MANIFEST
-    check_inside(path, file)
-    try:
-        return Manifest.model_validate_json(unsealed(file.read_bytes()))
-    except FileNotFoundError as error:
-        message = f"{path} is not a run folder: it has no {MANIFEST}"
-        raise RunFolderError(message) from error
-    except (OSError, ValueError) as error:
-        version = version_of(file)
-        if version is not None and version != SCHEMA_VERSION:
-            message = (
-                f"{path} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}; "
-                "open it with the introspect that wrote it, or start a new folder"
-            )
-            raise RunFolderError(message) from error
-        message = (
-            f"{file} is damaged: {damage(error)}. The run's own command writes it anew if all trials are that plan's"
-        )
-        raise RunFolderError(message) from error
-
-
-def read_trials(path: Path) -> list[Trial]:
-    """Read a run's trials; a last line without its end, from a process that is writing or was killed, is left out.
-
-    Raises:
-        RunFolderError: A line is damaged, or two trials of one key differ.
-    """
-    trials: dict[str, Trial] = {}
-    for file, number, trial in lines_of_trials(path):
-        if trials.setdefault(trial.key, trial) != trial:
-            raise _contradicts(file, number, trial)
-    return list(trials.values())
-
-
-def lines_of_trials(path: Path) -> Iterator[tuple[Path, int, Trial]]:
-    """Yield file, number and trial of every whole line of a run.
-
-    Raises:
-        RunFolderError: A line is damaged.
-    """
-    for trial in PackedTrials(path) if is_packed(path) else ():
-        yield path / PACKED, 0, trial
-    for file in files_of(path, TRIALS):
-        for number, line in complete_lines(file, path):
-            try:
-                trial = parsed(line, Trial)
-            except ValueError as error:
-                message = (
-                    f"line {number} of {file} is damaged ({error}); the run's own command sets such lines aside and "
-                    "runs their trials again"
-                )
-                raise RunFolderError(message) from error
-            yield file, number, trial
-
-
-def read_prompts(path: Path, shard: str | None = None) -> dict[str, Prompt]:
-    """Read a run's prompts by their id; of one worker's files where a shard is named.
-
-    Raises:
-        RunFolderError: A line is damaged.
-    """
-    prompts: dict[str, Prompt] = {}
-    for file in files_of(path, PROMPTS) if shard is None else [path / SHARDS / f"{shard}.{PROMPTS}"]:
-        try:
-            found = [parsed(line, Prompt) for _, line in complete_lines(file, path)]
-        except ValueError as error:
-            message = f"{file} is damaged: {error}; the run's own command sets damaged lines aside"
-            raise RunFolderError(message) from error
-        prompts |= {prompt.id: prompt for prompt in found}
-    return prompts
-
-
-def read_projections(path: Path) -> dict[str, Projection]:
-    """Read what was read under every token of some trials, by trial key; of a trial read twice the last.
-
-    Raises:
-        RunFolderError: A line is damaged.
-    """
-    try:
-        found = [parsed(line, Projection) for _, line in complete_lines(path / PROJECTIONS, path)]
-    except ValueError as error:
-        message = f"{path / PROJECTIONS} is damaged ({error}); remove it to read them again"
-        raise RunFolderError(message) from error
-    return {each.key: each for each in found}
-
-
-def read_effects(path: Path) -> Effects | None:
-    """Read the matches of effects of a run, if it has any.
-
-    Raises:
-        RunFolderError: The file is damaged.
-    """
-    return read_whole(path, EFFECTS, Effects, "to match the effects again")
-
-
-def read_readers(path: Path) -> Readers | None:
-    """Read what a third party made of a run's trials, if it was asked.
-
-    Raises:
-        RunFolderError: The file is damaged.
-    """
-    return read_whole(path, READERS, Readers, "to have the trials read again")
-
-
-def read_study(path: Path) -> Study:
-    """Read how a study went about its choice.
-
-    Raises:
-        RunFolderError: The file is missing, damaged, or of another version.
-    """
-    file = path / STUDY
-    check_inside(path, file)
-    try:
-        content = json.loads(unsealed(file.read_bytes()))
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        if version is not None and version != SCHEMA_VERSION:
-            message = f"{file} was written in version {version} of the run format, and this is version {SCHEMA_VERSION}"
-            raise RunFolderError(message)
-        return Study.model_validate(content)
-    except FileNotFoundError as error:
-        message = f"{path} is not the folder of a study: it has no {STUDY}"
-        raise RunFolderError(message) from error
-    except (OSError, ValueError, RecursionError) as error:
-        message = f"{file} is damaged ({damage(error)})"
-        raise RunFolderError(message) from error

@@ -14,11 +14,11 @@ from introspect.errors import RunFolderError
 from introspect.progress import Advance, silent
 from introspect.records import Manifest, Trial
 from introspect.sweeps.differences import differences
-from introspect.sweeps.folder import (
+from introspect.sweeps.folder import RunFolder
+from introspect.sweeps.reading import (
     DIAGNOSTICS,
     EFFECTS,
     VECTORS,
-    RunFolder,
     lines_of_trials,
     read_effects,
     read_manifest,

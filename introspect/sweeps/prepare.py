@@ -25,8 +25,9 @@ from introspect.subjects.load import load_subject
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import Grid, in_order, subset
 from introspect.sweeps.effects import N_NEUTRAL, match_effects
-from introspect.sweeps.folder import DIAGNOSTICS, EFFECTS, VECTORS, RunFolder, read_effects
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.machine import machine, packages
+from introspect.sweeps.reading import DIAGNOSTICS, EFFECTS, VECTORS, read_effects
 from introspect.vectors.diagnose import as_json, diagnose
 from introspect.vectors.extract import Extraction, Reader, extract, n_prompts, recipe
 from introspect.vectors.vector import Provenance, VectorSet, load_vectors

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from introspect.checksums import ChecksumError, unsealed
-from introspect.errors import RunFolderError
+from introspect.errors import IntrospectError, RunFolderError
 from introspect.records import Record
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,23 @@ def complete_lines(file: Path, folder: Path) -> Iterator[tuple[int, bytes]]:
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}"
         raise RunFolderError(message) from error
+
+
+def records_in(
+    file: Path, folder: Path, kind: type[AnyRecord], remedy: str, error: type[IntrospectError] = RunFolderError
+) -> Iterator[tuple[int, AnyRecord]]:
+    """Yield number and record of every finished line of a file.
+
+    Raises:
+        IntrospectError: A line is damaged; ``remedy`` says what to do about it.
+    """
+    for number, line in complete_lines(file, folder):
+        try:
+            record = parsed(line, kind)
+        except ValueError as problem:
+            message = f"line {number} of {file} is damaged ({problem}); {remedy}"
+            raise error(message) from problem
+        yield number, record
 
 
 def sound_records(file: Path, folder: Path, kind: type[AnyRecord]) -> Iterator[AnyRecord]:

@@ -22,8 +22,9 @@ from introspect.protocols.trials import prompt_of, run_trials
 from introspect.records import Projection, Trial, TrialSpec
 from introspect.spans import Span
 from introspect.subjects.subject import Query
-from introspect.sweeps.folder import PROJECTIONS, VECTORS, RunFolder, read_manifest, read_projections, read_trials
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.prepare import foreign_vectors, prepare
+from introspect.sweeps.reading import PROJECTIONS, VECTORS, read_manifest, read_projections, read_trials
 from introspect.vectors.vector import load_vectors
 
 DIGITS = 4

@@ -19,9 +19,10 @@ from introspect.stopping import finishing, requested
 from introspect.subjects.engine.tune import WIDTHS
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
-from introspect.sweeps.folder import RunFolder, lines_of_trials, read_manifest, read_prompts
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.plans import load_plan
 from introspect.sweeps.prepare import Prepared, prepare
+from introspect.sweeps.reading import lines_of_trials, read_manifest, read_prompts
 
 log = logging.getLogger(__name__)
 

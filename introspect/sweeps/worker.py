@@ -18,8 +18,9 @@ from introspect.records import Manifest, Plan, TrialSpec, digest
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.cells import cell_of
 from introspect.sweeps.estimate import Estimate, estimate
-from introspect.sweeps.folder import RunFolder, read_prompts
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.prepare import Prepared, prepare
+from introspect.sweeps.reading import read_prompts
 from introspect.sweeps.run import find_width, run_block
 
 

@@ -16,8 +16,8 @@ from introspect.protocols.registry import PROTOCOLS
 from introspect.protocols.trials import query, request, run_trials
 from introspect.stimuli import load_stimuli
 from introspect.subjects.local import LocalSubject
-from introspect.sweeps.folder import EFFECTS, PROMPTS, TRIALS, VECTORS, read_effects, read_prompts, read_trials
 from introspect.sweeps.prepare import prepare
+from introspect.sweeps.reading import EFFECTS, PROMPTS, TRIALS, VECTORS, read_effects, read_prompts, read_trials
 from introspect.sweeps.run import sweep
 from introspect.vectors.vector import load_vectors
 

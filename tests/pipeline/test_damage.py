@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sentences import is_one_sentence
 
 pytestmark = pytest.mark.torture
 
@@ -54,14 +55,6 @@ def same_trials(folder, whole):
     ours, theirs = ((each / "trials.jsonl").read_bytes().splitlines() for each in (folder, whole))
     assert len(ours) == N_TRIALS
     return sorted(ours) == sorted(theirs)
-
-
-def is_one_sentence(finished, *parts):
-    assert finished.code == 2, finished
-    assert "Traceback" not in finished.err
-    assert len(finished.err.strip().splitlines()) == 1, finished.err
-    assert all(part in finished.err for part in parts), finished.err
-    return True
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import handmade
 import pytest
+from sentences import is_one_sentence
 
 pytestmark = pytest.mark.torture
 
@@ -23,14 +24,6 @@ MARKUP = "[red]x[/red][/nothing][link=http://a.b]y[/link]:smile:"
 TAGS = "<script>alert(1)</script><img src=x onerror=alert(1)></script>"
 HOSTILE = f"Yes, I notice bread {ESCAPES}{BIDI}{MARKUP}{TAGS}"
 ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def is_one_sentence(finished, *parts):
-    assert finished.code == 2, finished
-    assert "Traceback" not in finished.err
-    assert len(finished.err.strip().splitlines()) == 1, finished.err
-    assert all(part in finished.err for part in parts), finished.err
-    return True
 
 
 # Chat templates run in the library's sandbox.

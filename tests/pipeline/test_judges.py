@@ -58,7 +58,7 @@ def claims(folder, grader="judge"):
 
 def by_rules(folder):
     from introspect.graders.rules import RuleGrader
-    from introspect.sweeps.folder import read_trials
+    from introspect.sweeps.reading import read_trials
 
     return {trial.key: RuleGrader().grade(trial.reply) for trial in read_trials(folder)}
 

@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def lines(folder):
-    from introspect.sweeps.folder import TRIALS, files_of
+    from introspect.sweeps.reading import TRIALS, files_of
 
     return sorted(line for file in files_of(folder, TRIALS) for line in file.read_bytes().splitlines())
 
 
 def trials(folder):
-    from introspect.sweeps.folder import read_trials
+    from introspect.sweeps.reading import read_trials
 
     return sorted(read_trials(folder), key=lambda trial: trial.key)
 

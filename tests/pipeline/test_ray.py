@@ -35,7 +35,7 @@ def ray_here(cache_folder):
 
 
 def lines(folder):
-    from introspect.sweeps.folder import TRIALS, files_of
+    from introspect.sweeps.reading import TRIALS, files_of
 
     return sorted(line for file in files_of(folder, TRIALS) for line in file.read_bytes().splitlines())
 

@@ -10,7 +10,7 @@ from introspect.analysis.criteria.evidence import CONTINUED
 from introspect.analysis.runs import load_run
 from introspect.records import SALT
 from introspect.split import side_of
-from introspect.sweeps.folder import read_study
+from introspect.sweeps.reading import read_study
 
 STUDY = """
 subject = "{folder}/base"

@@ -26,7 +26,7 @@ def subject(job, cache_folder):
 
 def lines(folder):
     """Every line of trials in a folder, those of its workers, too."""
-    from introspect.sweeps.folder import TRIALS, files_of
+    from introspect.sweeps.reading import TRIALS, files_of
 
     return sorted(line for file in files_of(folder, TRIALS) for line in file.read_bytes().splitlines())
 
@@ -51,7 +51,7 @@ def driven(job, subject):
 
 
 def test_workers_give_the_lines_of_a_run_in_one_process_each_once(driven, finished_run, tmp_path):
-    from introspect.sweeps.folder import read_prompts
+    from introspect.sweeps.reading import read_prompts
 
     pool = driven(tmp_path / "run")
     assert lines(tmp_path / "run") == lines(finished_run)
@@ -173,6 +173,6 @@ def test_a_run_takes_as_long_as_was_said_to_a_quarter(job, subject, tmp_path):
 
 
 def _trials(folder):
-    from introspect.sweeps.folder import read_trials
+    from introspect.sweeps.reading import read_trials
 
     return read_trials(folder)

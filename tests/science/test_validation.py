@@ -54,7 +54,7 @@ def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, roo
     from introspect.analysis.studies import analyze_study
     from introspect.organisms.catalog import specimen
     from introspect.studies.validate import folder_of
-    from introspect.sweeps.folder import read_readers
+    from introspect.sweeps.reading import read_readers
 
     study = analyze_study(root / f"{folder_of(specimen('tiny', 'introspector', 0))}-seed3")
     readers = read_readers(study.path / "report")

@@ -43,7 +43,8 @@ def test_the_paragraph_has_the_numbers_of_the_run(analysis):
 def test_the_paragraph_says_that_a_run_is_not_whole(tmp_path):
     from introspect.analysis.analyze import analyze
     from introspect.report.methods import methods
-    from introspect.sweeps.folder import RunFolder, read_manifest
+    from introspect.sweeps.folder import RunFolder
+    from introspect.sweeps.reading import read_manifest
 
     folder = replies_run(tmp_path / "run", {"concept": SAID["concept"]}, {"bread": ("bread",)})
     manifest = read_manifest(folder)

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from introspect.records import RUNTIME_FIELDS, SCHEMA_VERSION, Manifest, Plan, SubjectIdentity, Trial, TrialSpec
-from introspect.sweeps.folder import TRIALS, RunFolder, read_trials
+from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.plans import load_plan
+from introspect.sweeps.reading import TRIALS, read_trials
 from introspect.sweeps.run import blocks
 
 SUBJECT = SubjectIdentity(name="toy", fingerprint="f" * 32, format="chat", dtype="float32", n_layers=4, d_model=8)

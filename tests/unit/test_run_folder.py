@@ -12,7 +12,8 @@ import pytest
 from introspect.analysis.runs import load_run
 from introspect.errors import RunFolderError
 from introspect.records import SCHEMA_VERSION, Manifest, Plan, Prompt, SubjectIdentity, Trial, TrialSpec
-from introspect.sweeps.folder import MANIFEST, PROMPTS, TRIALS, RunFolder, read_manifest, read_prompts, read_trials
+from introspect.sweeps.folder import RunFolder
+from introspect.sweeps.reading import MANIFEST, PROMPTS, TRIALS, read_manifest, read_prompts, read_trials
 
 SUBJECT = SubjectIdentity(name="toy", fingerprint="f" * 32, format="chat", dtype="float32", n_layers=4, d_model=8)
 PLAN = Plan(name="p", layers=(1,), strengths=(2.0,), seed=0)

@@ -8,8 +8,8 @@ from introspect.errors import PlanError, RunFolderError
 from introspect.graders.rules import RuleGrader
 from introspect.records import SCHEMA_VERSION, Audit, Candidate, Plan, Rules, Study, Trial, TrialSpec, VectorRef
 from introspect.studies.study import before_claim, going_on, neighbours
-from introspect.sweeps.folder import STUDY, read_study
 from introspect.sweeps.plans import is_battery, is_study, load_study
+from introspect.sweeps.reading import STUDY, read_study
 
 STUDY_FILE = """
 subject = "smollm2"
