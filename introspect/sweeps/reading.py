@@ -24,7 +24,7 @@ STUDY = "study.json"
 SHARDS = "shards"
 READERS = "readers.json"
 PROJECTIONS = "projections.jsonl"
-SET_ASIDE = "the run's own command sets such lines aside and makes them again"
+SET_ASIDE = "the run's own command sets such lines aside and runs their trials again"
 
 
 def contradicts(file: Path, number: int, trial: Trial) -> RunFolderError:

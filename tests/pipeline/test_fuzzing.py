@@ -57,8 +57,9 @@ def reads(finished_run, tmp_path_factory):
 
 def _of_runs(finished_run, home):
     from introspect.records import Candidate, Effect, Effects, Prompt, Reader, Readers, Rules, Study
-    from introspect.sweeps import folder as runs
+    from introspect.sweeps import reading as runs
     from introspect.sweeps.claims import graders_in, read_claims
+    from introspect.sweeps.folder import RunFolder
 
     run = Path(shutil.copytree(finished_run, home / "run"))
     effect = Effect(family="random", layer=1, strength=2.0, scale=1.1, reached=0.1, wanted=0.1)
@@ -67,7 +68,7 @@ def _of_runs(finished_run, home):
         schema_version=3, rules=Rules(), salt="s", sides={"bread": "report"}, experiments=("choose",),
         candidates=(Candidate(layer=1, strength=2.0, score=0.5, n=3),), layer=1, strength=2.0,
     )  # fmt: skip
-    with runs.RunFolder(run) as folder:
+    with RunFolder(run) as folder:
         folder.write(
             runs.EFFECTS, Effects(n_texts=1, concepts=("bread",), effects=(effect,)).model_dump_json().encode()
         )

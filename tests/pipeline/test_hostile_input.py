@@ -370,7 +370,7 @@ def readers(folder):
     from introspect.multiple_choice import load_multiple_choice
     from introspect.stimuli import load_stimuli
     from introspect.subjects.load import load_subject
-    from introspect.sweeps import folder as runs
+    from introspect.sweeps import reading as runs
     from introspect.sweeps.claims import graders_in
     from introspect.sweeps.plans import load_battery, load_plan, load_study
     from introspect.vectors.control_vector import read_control_vector

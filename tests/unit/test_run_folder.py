@@ -325,7 +325,7 @@ def test_prompts_are_found_by_their_id_and_damaged_ones_are_refused(run):
     (run / PROMPTS).write_text(prompt.model_dump_json() + "\n", "utf-8")
     assert load_run(run).prompts == {"p": prompt}
     (run / PROMPTS).write_text('{"id": "p"}\n', "utf-8")
-    with pytest.raises(RunFolderError, match=f"{PROMPTS} is damaged: Field required"):
+    with pytest.raises(RunFolderError, match=f"line 1 of .*{PROMPTS} is damaged .Field required"):
         load_run(run)
 
 
