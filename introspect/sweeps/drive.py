@@ -125,7 +125,7 @@ class Driver:
         """Begin the run, or go on with it, now that it is known what it is."""
         self.folder.adopt(begun.manifest)
         self.plan = begun
-        self.done = self.folder.recover_keys().keys() & set(begun.keys)
+        self.done = self.folder.recover().keys() & set(begun.keys)
         rows = read_manifest(self.folder.path).engine.get("rows")
         self.width = int(rows) if rows and begun.manifest.plan.batch_size is None else None
         label = f"{begun.manifest.plan.name}: {begun.n_cells} cells"

@@ -34,7 +34,6 @@ from introspect.sweeps.reading import (
     files_of,
     lines_of_trials,
     read_manifest,
-    read_trials,
 )
 from introspect.sweeps.recovery import (
     DAMAGED,
@@ -183,19 +182,10 @@ class RunFolder:
                 os.truncate(path, before)
             raise unwritable(self.path, error) from error
 
-    def recover(self) -> list[Trial]:
-        """Return the sound trials already there.
+    def recover(self) -> dict[str, str]:
+        """Return the keys of the sound trials already there, and the prompt of each, without holding the trials.
 
         A line that was never finished is cut off; damaged lines are set aside, and a warning says how many.
-
-        Raises:
-            RunFolderError: Two sound lines of one trial differ, or the folder cannot be written.
-        """
-        self.repair()
-        return read_trials(self.path)
-
-    def recover_keys(self) -> dict[str, str]:
-        """Return the keys of the trials already there, and the prompt of each, likewise, without holding the trials.
 
         Raises:
             RunFolderError: Two sound lines of one trial differ, or the folder cannot be written.

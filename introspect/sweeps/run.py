@@ -77,7 +77,7 @@ def run_prepared(prepared: Prepared, out: Path, executor: Executor | None = None
         return
     with RunFolder(out) as folder:
         folder.adopt(prepared.manifest(), prepared.everything)
-        done = folder.recover_keys()
+        done = folder.recover()
         kept = set(read_prompts(out))
         lost = {key for key, prompt in done.items() if prompt not in kept}
         whole = all(spec.key in done for spec in prepared.specs)

@@ -59,8 +59,8 @@ def test_going_on_gives_every_trial_once_whatever_was_left(left, harm, n_torn, m
             if sound or not manifest_lost:
                 folder.adopt(MANIFEST, [each.spec for each in TRIALS_OF_PLAN])
             there = folder.recover()
-            assert {each.key for each in there} == sound
-            done = {each.key for each in there}
+            assert set(there) == sound
+            done = set(there)
             folder.append([each for each in TRIALS_OF_PLAN if each.key not in done])
         found = read_trials(path)
         assert Counter(each.key for each in found) == Counter(each.key for each in TRIALS_OF_PLAN)
