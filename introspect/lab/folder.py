@@ -15,7 +15,15 @@ from introspect.records import SCHEMA_VERSION, Manifest, Plan, Trial
 from introspect.stimuli import Stimuli, Wording, load_stimuli
 from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.machine import machine, packages
-from introspect.sweeps.reading import MANIFEST, PROJECTIONS, VECTORS, read_manifest, read_projections, read_prompts
+from introspect.sweeps.reading import (
+    MANIFEST,
+    PROJECTIONS,
+    VECTORS,
+    read_manifest,
+    read_projections,
+    read_prompts,
+    read_trials,
+)  # fmt: skip
 
 NAME = "lab"
 STIMULI = "stimuli.json"
@@ -55,7 +63,8 @@ def save(path: Path, session: Session, pair: Pair) -> int:
     """
     check_folder(path, session)
     with RunFolder(path) as folder:
-        done = {trial.key: trial for trial in folder.recover()}
+        folder.recover()
+        done = {trial.key: trial for trial in read_trials(path)}
         new = [trial for trial in pair.trials if trial.key not in done]
         whole = [*done.values(), *new]
         stimuli = _stimuli(path, session, pair, whole)
