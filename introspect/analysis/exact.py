@@ -9,9 +9,13 @@ conjecture that nobody has refuted; ``introspect.analysis.coverage`` tries.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import elementwise
+from scipy.interpolate import BSpline
+from scipy.optimize import brentq
 
 from introspect.analysis.interval import Bounds
+
+LEAST = 1e-15
+"""Quantiles are looked for between this and its complement, and found to about as much."""
 
 
 def exact_bounds(
@@ -41,28 +45,16 @@ def _upper(rows: Float[np.ndarray, "run concept"], top: float, tail: float) -> F
     (apart,) = np.nonzero(span > 0)
     if apart.size:
         scaled = (knots[apart] - bottom[apart, None]) / span[apart, None]
-        ends = np.full(apart.size, 1e-15), np.full(apart.size, 1 - 1e-15)
-        root = elementwise.find_root(
-            lambda at, row: _share_below(scaled[row], at) - (1 - tail), ends, args=(np.arange(apart.size),)
-        )
-        found[apart] = bottom[apart] + span[apart] * root.x
+        found[apart] = bottom[apart] + span[apart] * np.array([_quantile(row, 1 - tail) for row in scaled])
     return found
 
 
-def _share_below(knots: Float[np.ndarray, "run knot"], at: Float[np.ndarray, " run"]) -> Float[np.ndarray, " run"]:
-    """Return the probability that the mean of sorted knots, with uniform Dirichlet weights, is at most ``at``.
+def _quantile(knots: Float[np.ndarray, " knot"], share: float) -> float:
+    """Return a quantile of the mean of sorted knots, from 0 to 1, with uniform Dirichlet weights.
 
-    It is a spline whose coefficients are 0 and then 1; de Boor's (1972) recursion takes weighted means of these only.
+    The distribution function is a spline whose coefficients are 0 and then 1.
     """
-    n = knots.shape[1] - 1
-    rows, at = np.arange(len(at))[:, None], at[:, None]
-    here = (knots <= at).sum(axis=1, keepdims=True) - 1
-    index = here - n + np.arange(n + 1)
-    share = (index >= 0).astype(np.float64)
-    left = knots[rows, np.maximum(index, 0)]
-    right = knots[rows, np.minimum(here + 1 + np.arange(n), n)]
-    for order in range(1, n + 1):
-        start = left[:, order:]
-        weight = (at - start) / (right[:, : n + 1 - order] - start)
-        share = share[:, :-1] + weight * np.diff(share, axis=1)
-    return share[:, 0]
+    degree = len(knots) - 1
+    ends = np.zeros(degree), np.ones(degree)
+    below = BSpline(np.concatenate([ends[0], knots, ends[1]]), np.concatenate(ends), degree)
+    return brentq(lambda at: float(below(at)) - share, LEAST, 1 - LEAST, xtol=LEAST)
