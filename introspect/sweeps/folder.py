@@ -70,7 +70,8 @@ class RunFolder:
         self.path = path
         self._into = "" if shard is None else f"{SHARDS}/{shard}."
         self._lock = FileLock(path / (LOCK if shard is None else f"{self._into}lock"), timeout=0)
-        self._synced, self._unsynced = 0.0, False
+        self._synced = 0.0
+        self._unsynced: dict[str, None] = {}
 
     def __enter__(self) -> "RunFolder":
         try:
@@ -96,8 +97,7 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._unsynced:
-                self._append(self._into + TRIALS, ())
+            self._sync()
         finally:
             self._lock.release()
 
@@ -158,29 +158,37 @@ class RunFolder:
     def append(self, trials: Sequence[Trial], prompts: Sequence[Prompt] = ()) -> None:
         """Append trials, all or none, after the prompts they have; a process that is killed then loses none.
 
-        Prompts are waited for on the disk, trials twice a second and when the folder is closed.
+        Both are waited for on the disk twice a second and when the folder is closed.
         """
         if prompts:
             self._append(self._into + PROMPTS, prompts)
-        late = time.monotonic() - self._synced > SECONDS_UNSYNCED
-        self._append(self._into + TRIALS, trials, wait=late)
-        self._unsynced = not late
+        self._append(self._into + TRIALS, trials)
+        if time.monotonic() - self._synced > SECONDS_UNSYNCED:
+            self._sync()
 
-    def _append(self, name: str, records: Sequence[Record], *, wait: bool = True) -> None:
+    def _append(self, name: str, records: Sequence[Record]) -> None:
         data = b"".join(sealed(record.model_dump_json().encode()) + b"\n" for record in records)
         path = self.path / name
         before = path.stat().st_size if path.exists() else 0
         try:
             with path.open("ab") as file:
                 file.write(data)
-                file.flush()
-                if wait:
-                    os.fsync(file.fileno())
-                    self._synced = time.monotonic()
         except OSError as error:
             if path.exists():
                 os.truncate(path, before)
             raise unwritable(self.path, error) from error
+        self._unsynced[name] = None
+
+    def _sync(self) -> None:
+        """Wait until what was appended is on the disk, prompts before the trials that have them."""
+        try:
+            for name in sorted(self._unsynced):
+                with (self.path / name).open("ab") as file:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self._unsynced.clear()
+        self._synced = time.monotonic()
 
     def recover(self) -> dict[str, str]:
         """Return the keys of the sound trials already there, and the prompt of each, without holding the trials.
