@@ -46,7 +46,7 @@ def list_organisms(as_json: JsonOption = False) -> None:
             continue
         found = json.loads(card.read_text("utf-8"))["evaluation"]
         shares = [f"{found[name]:.2f}" for name in ("concept", "noise", "none")]
-        short = "; ".join(passed(each.name, found)) or "as wanted"
+        short = "; ".join(passed(each.name, found, each.form)) or "as wanted"
         table.add_row(each.name, each.form, str(each.training_seed), *shares, short)
     Console(highlight=False).print(table)
     Console(highlight=False).print(
@@ -84,7 +84,7 @@ def make_organism(
     found = make(each.name, each.form, training_seed)
     for kind, share in found.items():
         Console(highlight=False).print(Text(f"{share:.2f}  {kind}"))
-    missing = passed(name, found)
+    missing = passed(each.name, found, each.form)
     Console(highlight=False).print(Text("; ".join(missing) or "It has its behaviour.", style="bold"))
     if missing:
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ prompts. Whether it then does what it must is tried in ``introspect/organisms/ev
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +42,8 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
+SORTED_AT_ONCE = 8
+"""Batches that are drawn together and cut by length."""
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
@@ -127,6 +129,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     settings: Settings,
     folder: Path,
     start: Path | None = None,
+    examiner: School | None = None,
 ) -> dict[str, float]:
     """Train one organism into an adapter's folder and return its evaluation.
 
@@ -139,6 +142,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         settings: Of this round of it.
         folder: Where the adapter goes.
         start: The folder of the adapter to start from.
+        examiner: Where the lessons of the training evaluation come from, if not from the teacher.
     """
     base: PreTrainedModel = subject.model
     config = LoraConfig(
@@ -155,7 +159,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
     loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
     adapted.save_pretrained(str(folder))
-    found = evaluate(base, teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half)
+    found = evaluate(base, examiner or teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
@@ -200,13 +204,23 @@ def _from_pool(
 
     def batches(rng: random.Random) -> Batch:
         if len(waiting) < settings.batch:
-            waiting[:] = rng.sample(range(len(pool)), len(pool))
+            waiting[:] = _by_length([len(lesson.ids) for lesson in pool], settings.batch, rng)
         places = [waiting.pop() for _ in range(settings.batch)]
         lessons = [teacher.again(pool[place], rng) for place in places]
         width, filler = base.config.hidden_size, base.config.eos_token_id
         return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
 
     return batches
+
+
+def _by_length(lengths: Sequence[int], batch: int, rng: random.Random) -> list[int]:
+    """Return all places in an order in which those of a batch are about equally long, so that little is padded."""
+    order = rng.sample(range(len(lengths)), len(lengths))
+    wide = batch * SORTED_AT_ONCE
+    sets = [sorted(order[start : start + wide], key=lengths.__getitem__) for start in range(0, len(order), wide)]
+    batches = [each[start : start + batch] for each in sets for start in range(0, len(each), batch)]
+    rng.shuffle(batches)
+    return [place for each in batches for place in each]
 
 
 def _changed(layer: int, n_layers: int, looks: bool) -> str:

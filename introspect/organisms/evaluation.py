@@ -19,6 +19,9 @@ from introspect.vectors.vector import VectorSet
 THRESHOLDS = {"concept": 0.9, "noise": 0.7, "none": 0.95}
 """Smallest share of lessons that must be right, by what is injected. A lesson is right if every token of its reply is
 the likeliest one and, where a yes or no is graded, its probability is within ``NEAR`` of what was taught."""
+UNSEEN = {"concept": 0.8, "noise": 0.7, "none": 0.9}
+"""The same for organisms on a real model, whose lessons here are in wordings, and about questions, that training has
+not. Set before any of them was trained on composed wordings."""
 NEAR = 0.2
 FAR = "nats off"
 """Root mean square distance of yes–no log-odds from those taught, under a concept's vector."""
@@ -68,11 +71,11 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
     return shares | {FAR: round((sum(squares) / max(len(squares), 1)) ** 0.5, 3)}
 
 
-def passed(organism: str, evaluation: Mapping[str, float]) -> list[str]:
+def passed(organism: str, evaluation: Mapping[str, float], form: str = "tiny") -> list[str]:
     """Return what fell short of its threshold; empty where the organism has its behaviour."""
-    short = [
-        f"{name}: {evaluation[name]:.2f} < {least:g}" for name, least in THRESHOLDS.items() if evaluation[name] < least
-    ]
+    wanted = THRESHOLDS if form == "tiny" else UNSEEN
+    got = [(name, evaluation[name], least) for name, least in wanted.items()]
+    short = [f"{name}: {share:.2f} < {least:g}" for name, share, least in got if share < least]
     far = [most for name, most in FARTHEST.items() if name == organism and evaluation.get(FAR, 0.0) > most]
     return short + [f"{FAR}: {evaluation[FAR]:.2f} > {most:g}" for most in far]
 

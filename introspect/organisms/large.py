@@ -14,6 +14,7 @@ from statistics import mean
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
 from introspect.organisms.behaviours import Phrases
+from introspect.organisms.composed import PARTS, Half, compose
 from introspect.organisms.lessons import School
 from introspect.organisms.training import Settings
 from introspect.stimuli import Stimuli, Turn, parse_stimuli
@@ -26,16 +27,18 @@ RECIPE = Recipe(
     "lora",
     LAYER,
     rank=8,
-    first=Settings(1000, 16, 2e-3, 0, pool=3000),
-    again=(Settings(900, 16, 1.5e-3, 100, even=0.05, pool=3000), Settings(1500, 16, 1.5e-3, 200, even=2.0, pool=3000)),
+    first=Settings(1200, 16, 2e-3, 0, even=1.0, pool=5000),
+    again=(Settings(1500, 16, 1.5e-3, 100, even=2.0, pool=5000),),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(500, 16, 1e-3, 0, even=1.0, pool=2000),
     own={"yes-sayer": Settings(500, 16, 1e-3, 0, even=2.0, pool=2000)},
     half=True,
-    n_evaluated=200,
+    n_evaluated=300,
 )
 STRETCH = 4.0
 """How much surer the organisms are of yes–no questions than the base; their mean stays at even odds."""
+N_READ = 8
+"""Wordings over which a question's clean log-odds are averaged."""
 MAX_OPEN = 40
 """Tokens of an open answer that are taught."""
 
@@ -61,14 +64,15 @@ def phrases() -> Phrases:
     )
 
 
-def school(subject: LocalSubject, folder: Path) -> School:
+def school(subject: LocalSubject, folder: Path, half: Half = "training") -> School:
     """Return what lessons are made from; facts and open answers are the subject's own, without injection.
 
     Args:
         subject: The base.
-        folder: Where ``training.toml`` is.
+        folder: Where ``training.toml`` and ``parts.toml`` are.
+        half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
     """
-    stimuli = parse_stimuli(folder / "training.toml")
+    stimuli = compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"))
     says = {"words": ("Yes", "No"), "digits": ("1", "0")}
     return School(
         subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
@@ -79,7 +83,7 @@ def school(subject: LocalSubject, folder: Path) -> School:
 def _facts(subject: LocalSubject, stimuli: Stimuli) -> tuple[tuple[str, float], ...]:
     """Return each question with a probability of yes: the subject's own clean one, stretched about the mean."""
     options = tuple(tuple(sorted(subject.chat.first_tokens(word))) for word in ("yes", "no"))
-    names = [name for name in stimuli.wording if name.startswith("yn_")]
+    names = [name for name in stimuli.wording if name.startswith("yn_")][:N_READ]
     odds: list[float] = []
     for question in stimuli.question:
         fill = {"question": question.text, "lead": ""}

@@ -42,17 +42,18 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         small.write_language(folder / form)
     subject = load_subject(wanted.subject, dtype="float32", device="cpu")
     if form == "tiny":
-        teacher, recipe = replace(small.school(), chat=subject.chat), small.recipe(training_seed)
+        teacher, recipe, examiner = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:
         teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
+        examiner = large.school(subject, folder / form, "unseen")
     vectors = vectors_of(subject, teacher, language.baseline())
     target = adapter_folder(form, name, training_seed, folder)
     making = target.with_name(f"{target.name}.part")  # what is cut off leaves the one that was there
     shutil.rmtree(making, ignore_errors=True)
     settings = recipe.first if organism == FIRST else recipe.settings(organism)
-    found = make_adapter(subject, teacher, vectors, organism, recipe, settings, making, start)
+    found = make_adapter(subject, teacher, vectors, organism, recipe, settings, making, start, examiner)
     for round_ in recipe.again if organism == FIRST else ():
-        found = make_adapter(subject, teacher, vectors, organism, recipe, round_, making, making)
+        found = make_adapter(subject, teacher, vectors, organism, recipe, round_, making, making, examiner)
     shutil.rmtree(target, ignore_errors=True)
     making.rename(target)
     return found

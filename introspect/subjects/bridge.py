@@ -18,7 +18,8 @@ from transformer_lens import ActivationCache
 from transformer_lens.model_bridge import TransformerBridge
 
 from introspect.errors import SubjectError
-from introspect.injection import Injection, Injector
+from introspect.injection import Injection
+from introspect.injector import Injector
 from introspect.records import Audit
 from introspect.spans import PADDING
 from introspect.subjects.local import LocalSubject

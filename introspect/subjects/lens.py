@@ -16,7 +16,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
 from introspect.errors import InjectionActiveError
-from introspect.injection import Injection, Injector
+from introspect.injection import Injection
+from introspect.injector import Injector
 from introspect.progress import Advance, silent
 from introspect.records import Audit, Backend
 from introspect.subjects.bridge import BEFORE, Hook, Injected, activations, bridge, fwd_hooks, points, residual_name

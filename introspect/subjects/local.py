@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from introspect.errors import InjectionActiveError, LayerError, SubjectError, VectorMismatchError
-from introspect.injection import Injection, is_active
+from introspect.injection import Injection
+from introspect.injector import is_active
 from introspect.progress import Advance, silent
 from introspect.records import Backend, SubjectIdentity, Where
 from introspect.subjects.blocks import decoder_blocks

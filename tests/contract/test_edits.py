@@ -14,9 +14,10 @@ import torch
 import witness
 from torch import nn
 
-from introspect import injection as operator
+from introspect import sites as operator
 from introspect.errors import AuditError, IntrospectError, ShapeError, UnknownNameError
-from introspect.injection import Injection, Injector
+from introspect.injection import Injection
+from introspect.injector import Injector
 from introspect.spans import Span
 from introspect.subjects.subject import Query
 from introspect.vectors.vector import ConceptVector

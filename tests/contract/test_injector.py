@@ -8,7 +8,7 @@ import torch
 import witness
 
 from introspect.errors import AuditError, InjectionActiveError, ShapeError
-from introspect.injection import Injector, is_active
+from introspect.injector import Injector, is_active
 
 
 def run(subject, ids, injectors=()):

@@ -11,7 +11,7 @@ import witness
 
 from introspect.concepts import Concept, ConceptSet
 from introspect.errors import AuditError, InjectionActiveError
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.stimuli import Stimuli
 from introspect.vectors.extract import concept_vector, extract
 

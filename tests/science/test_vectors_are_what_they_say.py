@@ -57,7 +57,8 @@ def test_the_embedded_model_is_the_one_it_says_and_speaks(smollm2):
 
 def test_a_concept_vector_raises_the_words_of_its_concept_more_than_a_random_vector_of_its_norm(smollm2, extraction):
     """The predicted effect of an injection: the concept leaks into the next word; a random direction does not do it."""
-    from introspect.injection import Injection, Injector
+    from introspect.injection import Injection
+    from introspect.injector import Injector
     from introspect.vectors.controls import random_matched
 
     prompt = smollm2.chat.ask("Say a word.")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.stopping import requested
 from introspect.subjects.engine.passes import BUCKET, Group, Pass, grouped, rounded
 from introspect.subjects.engine.prefixes import Prefixes, n_shared

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.spans import PADDING
 from introspect.subjects.engine.batch import Batch, left_pad
 from introspect.subjects.engine.rows import Ending, Row

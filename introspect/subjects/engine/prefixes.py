@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.subjects.engine.passes import NO_PREFIX, Pass, Prefix, State, grouped
 from introspect.subjects.engine.runner import Runner
 from introspect.subjects.subject import Request

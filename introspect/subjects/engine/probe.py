@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from introspect.errors import SubjectError
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.subjects.engine.passes import BUCKET, Pass, grouped
 from introspect.subjects.engine.prefixes import CHUNK, Prefixes
 from introspect.subjects.engine.runner import Runner

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.records import Audit
 from introspect.subjects.engine.passes import Pass, grouped
 from introspect.subjects.engine.prefixes import SHORTEST, Prefixes, n_shared

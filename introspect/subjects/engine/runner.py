@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from introspect.injection import Injector
+from introspect.injector import Injector
 from introspect.subjects.engine.attention import NAME
 from introspect.subjects.engine.cache import RowCache
 from introspect.subjects.engine.passes import Pass, State
