@@ -11,8 +11,9 @@ from introspect.analysis.analyze import analyze
 from introspect.records import Projection
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    # Of a module, not of the session: while playwright lasts no other event loop can run in this thread.
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
         pytest.skip("there is no chromium on this machine; with one (apt-get install chromium) these tests run")
