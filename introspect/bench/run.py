@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from introspect.bench import baselines, tasks
+from introspect.bench.found import QUICK, BenchReport, BenchRow, Sizes
 from introspect.bench.measure import Measured, decode_weights, measured, product_rate
 from introspect.progress import Advance, silent
-from introspect.records import Record
 from introspect.subjects.engine.flight import Flight
 from introspect.subjects.engine.rows import Ending, Finish, Row
 from introspect.subjects.load import load_subject
@@ -27,55 +26,6 @@ SAME_SCORE = {"float32": 1e-3, "bfloat16": 0.5}
 """Log-odds that differ by no more count as equal; bfloat16 keeps eight bits of a logit of twenty or so."""
 STEPS, ROWS = 24, 64
 """Tokens and rows of what is measured besides the three tasks."""
-
-
-class BenchRow(Record):
-    """One task, way and dtype. ``rows`` were compared with batch 1; ``gaps`` are the near ties' distances."""
-
-    task: str
-    way: str
-    dtype: str
-    trials: int
-    seconds_per_trial: float
-    ratio_to_batch1: float
-    rows: int
-    equal_rows: int
-    near_tie_rows: int
-    peak_mib: float
-    gaps: tuple[float, ...] = ()
-    largest_difference: float | None = None
-
-
-class BenchReport(Record):
-    """All of it; rates and fractions by dtype, and what the goals name besides."""
-
-    subject: str
-    way: str
-    width: dict[str, int]
-    matmul_gflops: dict[str, float]
-    decode_fraction_of_matmul: dict[str, float]
-    rows: tuple[BenchRow, ...]
-    extras: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How much of everything."""
-
-    tokens: int = 100
-    compared: int = 32
-    compared_bfloat16: int = 8
-    sampled: int = 12
-    batch: int = 32
-    vectors: int = 2
-    localised: int = 40
-
-    def n(self, dtype: str) -> int:
-        """Return how many rows are compared with batch 1."""
-        return self.compared if dtype == "float32" else self.compared_bfloat16
-
-
-QUICK = Sizes(tokens=24, compared=6, compared_bfloat16=4, batch=16, vectors=1, localised=20)
 
 
 class _Endless(Ending):

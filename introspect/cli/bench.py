@@ -10,7 +10,7 @@ from introspect.cli.playground import SubjectArgument
 from introspect.terminal import Console
 
 if TYPE_CHECKING:
-    from introspect.bench.run import BenchReport
+    from introspect.bench.found import BenchReport
 
 
 def bench(

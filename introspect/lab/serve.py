@@ -16,7 +16,7 @@ from introspect.progress import track
 from introspect.records import Plan
 from introspect.stimuli import load_stimuli
 from introspect.subjects.local import LocalSubject
-from introspect.sweeps.prepare import load_plan_subject
+from introspect.sweeps.loading import load_plan_subject
 from introspect.vectors.extract import extract, n_prompts, recipe
 from introspect.vectors.vector import VectorSet, load_vectors
 

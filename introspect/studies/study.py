@@ -33,8 +33,9 @@ from introspect.subjects.local import LocalSubject
 from introspect.sweeps.battery import SUBJECT_KEYS, Remembered
 from introspect.sweeps.cells import layers_of
 from introspect.sweeps.folder import RunFolder
+from introspect.sweeps.loading import load_plan_subject
 from introspect.sweeps.plans import load_study
-from introspect.sweeps.prepare import Prepared, load_plan_subject, prepare
+from introspect.sweeps.prepare import Prepared, prepare
 from introspect.sweeps.reading import STUDY, read_study, read_trials
 from introspect.sweeps.run import Executor, run_prepared
 from introspect.vectors.extract import extract

@@ -10,8 +10,9 @@ from torch import Tensor
 from introspect.progress import Advance, silent
 from introspect.records import Plan, SubjectIdentity
 from introspect.subjects.local import LocalSubject
+from introspect.sweeps.loading import load_plan_subject
 from introspect.sweeps.plans import load_battery
-from introspect.sweeps.prepare import Prepared, load_plan_subject, prepare
+from introspect.sweeps.prepare import Prepared, prepare
 from introspect.sweeps.run import Executor, run_prepared, sweep
 
 SUBJECT_KEYS = (

@@ -23,7 +23,8 @@ from introspect.records import Projection, Trial, TrialSpec
 from introspect.spans import Span
 from introspect.subjects.subject import Query
 from introspect.sweeps.folder import RunFolder
-from introspect.sweeps.prepare import foreign_vectors, prepare
+from introspect.sweeps.loading import foreign_vectors
+from introspect.sweeps.prepare import prepare
 from introspect.sweeps.reading import PROJECTIONS, VECTORS, read_manifest, read_projections, read_trials
 from introspect.vectors.vector import load_vectors
 

@@ -17,7 +17,7 @@ def job(plan_file):
 @pytest.fixture(scope="module")
 def subject(job, cache_folder):
     """The plan's subject, loaded once for all workers of these tests."""
-    from introspect.sweeps.prepare import load_plan_subject
+    from introspect.sweeps.loading import load_plan_subject
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INTROSPECT_CACHE", str(cache_folder))
