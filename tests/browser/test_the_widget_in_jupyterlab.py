@@ -50,7 +50,7 @@ def test_a_cell_has_the_pane_and_asks_and_saves_by_it(chromium, notebook, tmp_pa
     context = chromium.new_context(viewport={"width": 1400, "height": 1100})
     page = context.new_page()
     errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
     page.goto(notebook)
     page.locator(".jp-Notebook .jp-Cell").first.click(timeout=SECONDS)
     page.keyboard.press("Control+Enter")

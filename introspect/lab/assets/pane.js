@@ -109,17 +109,23 @@
       showWording();
     }
 
-    const enter = (name) => doing(async (signal) => {
+    /** Have a subject in memory, which takes no time where it is there; return what can be asked of it. */
+    async function present(name, signal) {
       const begun = performance.now();
-      answered = null;
       let found = null;
+      await wire.open({ subject: name }, heard((event) => {
+        if (event.loading) say(`${name}: ${progress(event, begun)}`);
+        else if (event.room) found = event.room;
+      }), signal);
+      if (found === null) throw new Error(`${name} was not opened; choose it again.`);
+      return found;
+    }
+
+    const enter = (name) => doing(async (signal) => {
       say(`${name} is opened…`);
+      let found = null;
       try {
-        await wire.open({ subject: name }, heard((event) => {
-          if (event.loading) say(`${name}: ${progress(event, begun)}`);
-          else if (event.room) found = event.room;
-        }), signal);
-        if (found === null) throw new Error(`${name} was not opened; choose it again`);
+        found = await present(name, signal);
       } catch (error) {
         if (room !== null && underWay?.signal === signal) field("subject").value = room.subject;
         throw error;
@@ -181,6 +187,7 @@
     const ask = () => doing(async (signal) => {
       const question = asked();
       prepare(question);
+      await present(question.subject, signal);  // another page may have taken its place
       say("The question is sent…");
       await wire.ask(question, heard((event) => { if (!signal.aborted) take(event); }), signal);
       if (answered === null) throw new Error("The reply ended early; ask again.");
