@@ -40,7 +40,8 @@ class Widget(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode().tag(sync=True)
     markup = traitlets.Unicode().tag(sync=True)
-    style = traitlets.Unicode().tag(sync=True)
+    rules = traitlets.Unicode().tag(sync=True)
+    """Of style; a trait of the name style would be a widget of its own to Jupyter."""
     subjects = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(
@@ -55,7 +56,7 @@ class Widget(anywidget.AnyWidget):
         self.laboratory = Laboratory(rooms)
         self.trials: Sequence[Trial] = ()
         self._gone: dict[str, threading.Event] = {}
-        super().__init__(_esm=scripts(*FILES, own=OWN), markup=pane(), style=pane_style(), subjects=list(rooms.names))
+        super().__init__(_esm=scripts(*FILES, own=OWN), markup=pane(), rules=pane_style(), subjects=list(rooms.names))
         self.on_msg(self._heard)
 
     def session(self, subject: str = "") -> Session:

@@ -46,7 +46,7 @@ def shown(chromium, tmp_path, monkeypatch):
     page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.evaluate(SHOW, {name: getattr(widget, name) for name in ("_esm", "markup", "style", "subjects")})
+    page.evaluate(SHOW, {name: getattr(widget, name) for name in ("_esm", "markup", "rules", "subjects")})
     yield widget, page
     context.close()
     assert said == []
@@ -91,8 +91,7 @@ def test_what_does_not_fit_is_a_sentence_and_the_rules_of_style_stay_inside(show
     until(widget, page, "nothing fills the slot {this}")
     assert page.locator("#status.failed").count() == 1
     page.evaluate("document.body.append(document.createElement('textarea'))")
-    widths = "[...document.querySelectorAll('textarea')].map((each) => getComputedStyle(each).resize)"
-    assert page.evaluate(widths) == ["both"]  # the browser's own, outside; the pane's is "vertical"
-    assert page.evaluate(
-        "getComputedStyle(document.querySelector('div').shadowRoot.querySelector('textarea')).resize"
-    ) == ("vertical")
+    inside = "[...document.querySelectorAll('div')].find((each) => each.shadowRoot).shadowRoot"
+    resize = "getComputedStyle({}.querySelector('textarea')).resize"
+    assert page.evaluate(resize.format(inside)) == "vertical"
+    assert page.evaluate(resize.format("document")) == "both"  # the browser's own

@@ -100,7 +100,7 @@ def test_what_a_view_gets_is_the_page_s_own_pane_and_no_data(view):
     _, _, state = view
     assert state["markup"] == pane()
     assert "page.pane = " in state["_esm"]
-    assert ":root" not in state["style"]
+    assert ":root" not in state["rules"]
     assert state["subjects"] == [str(lab.folder())]
 
 

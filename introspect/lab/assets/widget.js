@@ -54,7 +54,7 @@ function render({ model, el }) {
   const root = host.attachShadow({ mode: "open" });  // names and rules of style of its own
   const body = page.make("div", "body");
   body.innerHTML = model.get("markup");  // the package's own template; data comes by messages and becomes text
-  root.append(page.make("style", "", model.get("style")), body);
+  root.append(page.make("style", "", model.get("rules")), body);
   el.append(host);
   host.dataset.lmSuppressShortcuts = "true";  // a letter that is typed here is no command to the notebook
   for (const kind of ["keydown", "keypress", "keyup"]) host.addEventListener(kind, (event) => event.stopPropagation());
