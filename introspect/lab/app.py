@@ -7,12 +7,8 @@ not. A page that reaches this machine under a name of its own (DNS rebinding) is
 import asyncio
 import hmac
 import json
-import logging
-import shlex
 import threading
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,11 +21,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from introspect.errors import IntrospectError
-from introspect.lab import folder, readouts
+from introspect.lab.laboratory import Gone, Laboratory, sentence, told
 from introspect.lab.page import Page
-from introspect.lab.session import SIDES, Ask, Pair, Session
-from introspect.plots.text import visible
-from introspect.report.transcripts import audit_lines, projection
+from introspect.lab.rooms import Rooms
+from introspect.lab.session import Tell
 
 TOKEN = "X-Introspect-Token"
 LOCAL = ("127.0.0.1", "localhost")
@@ -37,12 +32,6 @@ LARGEST = 100_000
 """Bytes of a request."""
 SENTENCE = "this page needs the address with the token that introspect lab printed when it started"
 OTHER_NAME = "this page is served to this machine alone, as 127.0.0.1 or localhost"
-
-log = logging.getLogger(__name__)
-
-
-class Gone(Exception):  # noqa: N818 - no error
-    """Whoever asked has gone away."""
 
 
 class Guard:
@@ -91,23 +80,22 @@ class Guard:
             await PlainTextResponse(reason + "\n", 403)(scope, receive, sealed)
 
 
-class Laboratory:
-    """What the page asks for.
+class Pages:
+    """What can be asked for.
 
     Args:
-        session: The subject and its questions.
-        path: Where trials are saved.
+        laboratory: Who answers.
+        page: The page.
     """
 
-    def __init__(self, session: Session, path: Path) -> None:
-        self.session, self.path = session, path
-        self.page = Page(session, path)
-        self._saving = threading.Lock()
+    def __init__(self, laboratory: Laboratory, page: Page) -> None:
+        self.laboratory, self.page = laboratory, page
 
     def routes(self) -> list[Route]:
         """Return what can be asked for."""
         return [
             Route("/", self.show, methods=["GET"]),
+            Route("/open", self.open, methods=["POST"]),
             Route("/ask", self.ask, methods=["POST"]),
             Route("/save", self.save, methods=["POST"]),
         ]
@@ -116,89 +104,61 @@ class Laboratory:
         """Send the page."""
         return HTMLResponse(self.page.html)
 
+    async def open(self, request: Request) -> Response:
+        """Send how far the opening of a subject has got, and at last what can be asked of it."""
+        content = await _json(request)
+        self.laboratory.rooms.choice(str(content.get("subject", "")))
+        return _stream(lambda tell: self.laboratory.open(content, tell))
+
     async def ask(self, request: Request) -> Response:
-        """Send the replies as they come, as server-sent events."""
-        asked = Ask.model_validate(await _json(request))
-        pair = await run_in_threadpool(self.session.pair, asked)
-        return StreamingResponse(self._events(pair), media_type="text/event-stream")
+        """Send the replies as they come."""
+        session, pair = await run_in_threadpool(self.laboratory.pair, await _json(request))
+
+        def work(tell: Tell) -> None:
+            self.laboratory.answer(session, pair, tell)
+
+        return _stream(work)
 
     async def save(self, request: Request) -> Response:
         """Save a pair that was answered."""
-        key = str((await _json(request)).get("key", ""))
-        n = await run_in_threadpool(self._save, key)
-        command = f"introspect report {shlex.quote(str(self.path))}"
-        return JSONResponse({"saved": n, "folder": str(self.path), "next": command})
-
-    def _save(self, key: str) -> int:
-        pair = self.session.answered(key)
-        with self._saving:
-            return folder.save(self.path, self.session, pair)
-
-    async def _events(self, pair: Pair) -> AsyncIterator[str]:
-        """Yield what is told; the model stops at its next token when nobody listens any more."""
-        loop, gone = asyncio.get_running_loop(), threading.Event()
-        told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-
-        def tell(event: dict[str, Any] | None) -> None:
-            if gone.is_set():
-                raise Gone
-            loop.call_soon_threadsafe(told.put_nowait, event)
-
-        threading.Thread(target=self._converse, args=(pair, tell), name="lab").start()
-        try:
-            while (event := await told.get()) is not None:
-                yield f"data: {json.dumps(event)}\n\n"
-        finally:
-            gone.set()
-
-    def _converse(self, pair: Pair, tell: Any) -> None:  # noqa: ANN401 - takes an event, or None at the end
-        try:
-            try:
-                self._tell_all(pair, tell)
-            except IntrospectError as error:
-                tell({"error": str(error)})
-            except Exception as error:
-                if isinstance(error, Gone):
-                    raise
-                log.exception("the question failed")
-                tell({"error": f"the question failed ({type(error).__name__}); the terminal shows more"})
-            tell(None)
-        except Gone:
-            log.info("whoever asked has gone away")
-
-    def _tell_all(self, pair: Pair, tell: Any) -> None:  # noqa: ANN401 - as above
-        tell({"prompt": self.session.prompt(pair)})
-        pair = self.session.answer(pair, tell)
-        for side, trial in zip(SIDES, pair.trials, strict=True):
-            done = {"reply": visible(trial.reply), "finish": trial.finish, "audits": audit_lines(trial)}
-            tell({"side": side, "key": trial.key, **done})
-        tell({"key": pair.key})
-        with self.session.turn(tell):
-            found = readouts.first_token(self.session, pair)
-            tell({"first": readouts.told(found, visible(pair.specs[0].concept or "")), "values": found})
-            read = readouts.projected(self.session, pair)
-        if read is not None:
-            self.session.keep(replace(pair, projection=read))
-            tell({"projection": projection(read, pair.trials[0])})
+        return JSONResponse(await run_in_threadpool(self.laboratory.save, await _json(request)))
 
 
-def create_app(session: Session, path: Path, token: str, port: int) -> ASGIApp:
+def _stream(work: Callable[[Tell], None]) -> StreamingResponse:
+    """Send what some work tells as server-sent events."""
+    return StreamingResponse(_events(work), media_type="text/event-stream")
+
+
+async def _events(work: Callable[[Tell], None]) -> AsyncIterator[str]:
+    """Yield what is told; the work ends with the next thing that it tells when nobody listens any more."""
+    loop, gone = asyncio.get_running_loop(), threading.Event()
+    heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def tell(event: dict[str, Any] | None) -> None:
+        if gone.is_set():
+            raise Gone
+        loop.call_soon_threadsafe(heard.put_nowait, event)
+
+    threading.Thread(target=told, args=(work, tell), name="lab").start()
+    try:
+        while (event := await heard.get()) is not None:
+            yield f"data: {json.dumps(event)}\n\n"
+    finally:
+        gone.set()
+
+
+def create_app(rooms: Rooms, token: str, port: int) -> ASGIApp:
     """Return the guarded application.
 
     Args:
-        session: The subject and its questions.
-        path: The run folder that trials are saved into.
+        rooms: The subjects on offer.
         token: What every request must know.
         port: Where it will be served.
-
-    Raises:
-        RunFolderError: The folder holds another run.
     """
-    folder.check_folder(path, session)
-    laboratory = Laboratory(session, path)
-    handlers: Mapping[Any, Any] = {IntrospectError: _refused, ValidationError: _invalid, OSError: _unwritable}
-    app = Starlette(routes=laboratory.routes(), exception_handlers=handlers)
-    return Guard(app, token, port, laboratory.page.policy)
+    pages = Pages(Laboratory(rooms), Page(rooms.names))
+    handlers: Mapping[Any, Any] = dict.fromkeys((IntrospectError, ValidationError, OSError), _refused)
+    app = Starlette(routes=pages.routes(), exception_handlers=handlers)
+    return Guard(app, token, port, pages.page.policy)
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -220,14 +180,4 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 400)
-
-
-async def _invalid(request: Request, error: ValidationError) -> Response:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]) or "request"
-    return JSONResponse({"error": f"{name}: {first['msg']}"}, 400)
-
-
-async def _unwritable(request: Request, error: OSError) -> Response:
-    return JSONResponse({"error": f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"}, 400)
+    return JSONResponse({"error": sentence(error)}, 400)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from introspect.errors import RunFolderError
+from introspect.lab.choices import NAME
 from introspect.lab.session import OWN, PROTOCOL, Pair, Session
 from introspect.protocols.trials import prompt_of
 from introspect.records import SCHEMA_VERSION, Manifest, Plan, Trial
@@ -25,7 +26,6 @@ from introspect.sweeps.reading import (
     read_trials,
 )  # fmt: skip
 
-NAME = "lab"
 STIMULI = "stimuli.json"
 FIXED = ("protocol", "name", "subject", "adapter", "dtype", "concepts", "baseline", "temperature", "max_new_tokens")
 """Keys of a live run's plan that stay as they were when it was begun."""

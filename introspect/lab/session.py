@@ -7,7 +7,7 @@ that each is run, recorded and run again like any other trial. One at a time has
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,6 +72,28 @@ class Pair:
         return self.specs[0].key
 
 
+class Floor:
+    """The machine, which one question has at a time; the others wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody has it."""
+        return self._lock.locked()
+
+    @contextmanager
+    def wait(self, tell: Tell) -> Iterator[None]:
+        """Wait for one's turn, and say so; what ``tell`` raises ends the waiting."""
+        while not self._lock.acquire(timeout=MOMENT):
+            tell({"waiting": True})
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
 class Session:
     """A subject, its vectors and the wordings, ready for questions.
 
@@ -80,14 +102,17 @@ class Session:
         subject: The plan's subject.
         stimuli: Its stimuli.
         vectors: Vectors of all its concepts.
+        floor: Sessions that share one are asked one after the other.
     """
 
-    def __init__(self, plan: Plan, subject: LocalSubject, stimuli: Stimuli, vectors: VectorSet) -> None:
+    def __init__(
+        self, plan: Plan, subject: LocalSubject, stimuli: Stimuli, vectors: VectorSet, floor: Floor | None = None
+    ) -> None:
         self.plan, self.subject, self.stimuli, self.vectors = plan, subject, stimuli, vectors
         self.concepts: ConceptSet = load_concepts(plan.concepts).unique()
         self._spare = load_concepts("lindsey_concepts")
         self._kept: OrderedDict[str, Pair] = OrderedDict()
-        self._turn = threading.Lock()
+        self._floor = floor or Floor()
 
     @property
     def questions(self) -> list[tuple[str, str, str]]:
@@ -105,8 +130,8 @@ class Session:
 
     @property
     def layer(self) -> int:
-        """The layer that is chosen at first: two thirds of the depth."""
-        return round(2 / 3 * (self.subject.n_layers - 1))
+        """The layer that is chosen at first: the plan's first one, or two thirds of the depth."""
+        return self.plan.layers[0] if self.plan.layers else round(2 / 3 * (self.subject.n_layers - 1))
 
     def pair(self, ask: Ask) -> Pair:
         """Return what a question means, or say what is wrong with it.
@@ -188,15 +213,9 @@ class Session:
         trials = tuple(answered(spec, reply, materials) for spec, reply in zip(pair.specs, replies, strict=True))
         return self.keep(replace(pair, trials=trials))
 
-    @contextmanager
-    def turn(self, tell: Tell) -> Iterator[None]:
+    def turn(self, tell: Tell) -> AbstractContextManager[None]:
         """Wait for one's turn with the model, and say so."""
-        while not self._turn.acquire(timeout=MOMENT):
-            tell({"waiting": True})
-        try:
-            yield
-        finally:
-            self._turn.release()
+        return self._floor.wait(tell)
 
     def keep(self, pair: Pair) -> Pair:
         """Hold a pair, so that it can be saved; the oldest makes room."""

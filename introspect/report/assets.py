@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 from introspect.plots.text import visible
 
 STYLES = ("page.css", "browser.css")
-SCRIPTS = ("page.js", "transcript.js", "browser.js", "figures.js")
+SCRIPTS = ("page.js", "theme.js", "transcript.js", "browser.js", "figures.js")
 VIRTUAL = "virtual-core.min.js"
 GZIP = 31
 """How zlib is told to write gzip, the form that browsers unpack."""

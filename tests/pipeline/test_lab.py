@@ -52,7 +52,9 @@ def key_of(events):
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "ünbekannt"])
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/ask"), ("POST", "/save"), ("GET", "/other")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("POST", "/open"), ("POST", "/ask"), ("POST", "/save"), ("GET", "/other")]
+)
 def test_nobody_without_the_token_is_let_in(server, method, path, token):
     address = f"http://127.0.0.1:{server.port}{path}"
     refused = httpx.request(method, address, params={"token": token} if token else {})
@@ -110,8 +112,8 @@ def test_the_model_is_let_go_when_whoever_asked_has_gone(tmp_path):
         working = [thread for thread in threading.enumerate() if thread.name == "lab"]
         for thread in working:
             thread.join(20)
-        assert not one.session._kept  # the replies were not finished
-        assert not one.session._turn.locked()
+        assert not one.rooms.session("")._kept  # the replies were not finished
+        assert not one.rooms.floor.taken
         assert not any(block._forward_hooks for block in lab.subject().blocks)
         assert lab.subject().engine.ending._listener is None
 
@@ -228,12 +230,88 @@ def test_a_run_of_a_plan_takes_no_live_trials(tmp_path):
         check_folder(save_as, session)
 
 
+def open_one(client, subject):
+    with client.stream("POST", "/open", json={"subject": subject}) as response:
+        assert response.status_code == 200, response.read()
+        return list(served.events(response))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """The small subject and an organism that reports injected concepts, one of them in memory at a time."""
+    path = tmp_path_factory.mktemp("several") / "run"
+    with served.serving(path, "tiny-introspector", keep=1, max_new_tokens=32) as one:
+        yield one, path
+
+
+def test_another_subject_is_loaded_when_it_is_chosen_and_saves_to_a_folder_of_its_own(several, command):
+    server, path = several
+    first = server.rooms.names[0]
+    with asking(server) as client:
+        told = open_one(client, "tiny-introspector")
+        assert {"loading": "loading the subject"} in told
+        counted = [event for event in told if event.get("loading") == "reading concept vectors"]
+        assert counted[0]["done"] == 0
+        assert counted[-1]["done"] == counted[-1]["total"] > 100
+        room = told[-1]["room"]
+        assert (room["layer"], room["strength"], room["last_layer"]) == (2, 1.5, 6)
+        question = {key: room["questions"][0][key] for key in ("wording", "task")}
+        asked = {"subject": "tiny-introspector", "concept": "trumpets", "layer": 2, "strength": 1.5, **question}
+        found = ask(client, **asked)
+        replies = {event["side"]: event["reply"] for event in found if "reply" in event}
+        assert "trumpets" in replies["with"]
+        assert "trumpets" not in replies["without"]
+        saved = client.post("/save", json={"subject": "tiny-introspector", "key": key_of(found)}).json()
+        assert saved["folder"] == str(path / "tiny-introspector")
+        away = client.post("/ask", json=ASK | {"subject": first})
+        assert away.status_code == 400
+        assert "choose it again" in away.json()["error"]
+        again = open_one(client, first)
+        assert "reading concept vectors" not in {event.get("loading") for event in again}  # they were kept
+        saved = client.post("/save", json={"subject": first, "key": key_of(ask(client, subject=first))}).json()
+        assert (saved["saved"], Path(saved["folder"]).parent) == (2, path)
+    for each in path.iterdir():
+        assert command("analyze", each, "--json").code == 0
+    replayed = command("replay", path / "tiny-introspector", key_of(found), "--json")
+    assert replayed.code == 0, replayed.err
+    page = command("report", *path.iterdir(), "--out", path.parent / "both.html")
+    assert page.code == 0, page.err
+
+
+def test_a_subject_that_cannot_be_opened_is_one_sentence_and_the_others_go_on(several):
+    server, _ = several
+    with asking(server) as client:
+        refused = client.post("/open", json={"subject": "tiny-introspecter"})
+        assert refused.status_code == 400
+        assert "did you mean 'tiny-introspector'" in refused.json()["error"]
+    with served.serving(several[1].parent / "other", str(lab.folder() / "nowhere")) as one, asking(one) as client:
+        told = open_one(client, str(lab.folder() / "nowhere"))
+        assert "there is no file or folder" in told[-1]["error"]
+        assert not one.rooms.floor.taken
+        assert key_of(ask(client))
+
+
+def test_who_goes_away_while_a_subject_is_loaded_lets_go_of_the_machine(several):
+    server, path = several
+    server.rooms._vectors.pop("tiny-introspector", None)
+    (path / "tiny-introspector" / "vectors.safetensors").unlink(missing_ok=True)
+    with asking(server) as client:
+        open_one(client, server.rooms.names[0])
+        with client.stream("POST", "/open", json={"subject": "tiny-introspector"}) as response:
+            next(event for event in served.events(response) if event.get("done", -1) >= 0)
+    for thread in [thread for thread in threading.enumerate() if thread.name == "lab"]:
+        thread.join(20)
+    assert not server.rooms.floor.taken
+    with asking(server) as client:
+        assert "room" in open_one(client, server.rooms.names[0])[-1]
+
+
 def test_a_port_that_is_taken_is_one_sentence(server, tmp_path):
     from introspect.errors import IntrospectError
     from introspect.lab.serve import Served
 
     with pytest.raises(IntrospectError, match=f"port {server.port} of 127.0.0.1 cannot be had"):
-        Served(served.session(), tmp_path, server.port)
+        Served(served.rooms(tmp_path), server.port)
 
 
 def test_the_command_serves_what_it_prints_and_ctrl_c_ends_it_in_the_middle_of_a_reply(tmp_path):

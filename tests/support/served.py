@@ -9,25 +9,30 @@ import lab
 
 CONCEPTS = lab.FEW
 N_NEW = 12
+SETTINGS = {"device": "cpu", "dtype": "float32", "concepts": CONCEPTS, "max_new_tokens": N_NEW}
 
 
 def plan(**changes):
     """The plan of a live run on the small subject; ``changes`` are to its fields."""
     from introspect.records import Plan
 
-    fields = {
-        "name": "lab", "subject": str(lab.folder()), "device": "cpu", "dtype": "float32", "concepts": CONCEPTS,
-        "max_new_tokens": N_NEW,
-    }  # fmt: skip
+    fields = {"name": "lab", "subject": str(lab.folder()), "strengths": (4.0,), **SETTINGS}
     return Plan(**(fields | changes))
+
+
+def rooms(path, *others, keep=2, **changes):
+    """The small subject, which is loaded already, and others on offer that are not."""
+    from introspect.lab.choices import Choice, choices
+    from introspect.lab.rooms import Rooms
+
+    first, *more = choices([str(lab.folder()), *others], path, SETTINGS | changes)
+    return Rooms([Choice(first.name, first.plan, first.path, lab.subject()), *more], keep)
 
 
 @functools.cache
 def vectors():
     """The vectors of the few concepts, read once."""
-    from introspect.lab.serve import open_session
-
-    return open_session(plan(), lab.folder() / "nowhere", lab.subject()).vectors
+    return rooms(lab.folder() / "nowhere").open().vectors
 
 
 def session(**changes):
@@ -39,11 +44,14 @@ def session(**changes):
 
 
 @contextmanager
-def serving(path, **changes):
-    """Serve a session; lend the server, which has ended behind the block."""
+def serving(path, *others, keep=2, **changes):
+    """Serve the small subject, and others on offer; lend the server, which has ended behind the block."""
     from introspect.lab.serve import Served
 
-    served, ready = Served(session(**changes), path), threading.Event()
+    offered = rooms(path, *others, keep=keep, **changes)
+    offered._vectors = {offered.names[0]: vectors()}
+    offered.open()
+    served, ready = Served(offered), threading.Event()
     thread = threading.Thread(target=served.run, args=(ready.set,))
     thread.start()
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = {
+    "anywidget": ("lab/",),
     "inspect_ai": ("evals/",),
     "nnsight": ("subjects/trace",),
     "plotly": ("plots/", "report/"),  # a page is made of figures
