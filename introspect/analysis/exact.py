@@ -10,7 +10,7 @@ conjecture that nobody has refuted; ``introspect.analysis.coverage`` tries.
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BSpline
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from introspect.analysis.interval import Bounds
 
@@ -57,4 +57,6 @@ def _quantile(knots: Float[np.ndarray, " knot"], share: float) -> float:
     degree = len(knots) - 1
     ends = np.zeros(degree), np.ones(degree)
     below = BSpline(np.concatenate([ends[0], knots, ends[1]]), np.concatenate(ends), degree)
-    return brentq(lambda at: float(below(at)) - share, LEAST, 1 - LEAST, xtol=LEAST)
+    return root_scalar(
+        lambda at: float(below(at)) - share, bracket=(LEAST, 1 - LEAST), xtol=LEAST, method="brentq"
+    ).root
