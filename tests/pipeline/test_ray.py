@@ -1,7 +1,7 @@
-"""Ray itself: two workers on this machine, one of which is killed, and a cluster that loses a node.
+"""Ray itself: two workers on this machine, one of which is killed.
 
 Ray takes some seconds to start, so one session is shared; it is not imported before it is told where to listen. The
-driver's own rules are tested without Ray in ``test_workers``.
+driver's own rules are tested without Ray in ``test_workers``, clusters of several nodes in ``test_ray_nodes``.
 """
 
 import os
@@ -149,26 +149,3 @@ def _is_socket(entry: Path) -> bool:
         return str(entry.readlink()).startswith("socket:")
     except OSError:
         return False
-
-
-@pytest.mark.slow
-def test_a_cluster_that_loses_a_node_finishes_the_run_on_the_others(plan_file, finished_run, tmp_path):
-    import ray
-    from ray.cluster_utils import Cluster
-
-    from introspect.sweeps.ray_pool import RayExecutor
-    from introspect.sweeps.run import sweep
-
-    if ray.is_initialized():
-        ray.shutdown()
-    size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={**size, "include_dashboard": False})
-    try:
-        other = cluster.add_node(**size)
-        watching = once_written(tmp_path / "run", 1, lambda: cluster.remove_node(other, allow_graceful=False))
-        with RayExecutor(address=cluster.address, n_workers=2) as executor:
-            sweep(plan_file, tmp_path / "run", executor=executor)
-        watching.join(timeout=60)
-    finally:
-        cluster.shutdown()
-    assert lines(tmp_path / "run") == lines(finished_run)
