@@ -1,4 +1,4 @@
-"""Ray itself: two workers on this machine, one of which is killed.
+"""Ray itself: two workers on this machine, one of which is killed, and a driver that is.
 
 Ray takes some seconds to start, so one session is shared; it is not imported before it is told where to listen. The
 driver's own rules are tested without Ray in ``test_workers``, clusters of several nodes in ``test_ray_nodes``.
@@ -7,6 +7,8 @@ driver's own rules are tested without Ray in ``test_workers``, clusters of sever
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -56,7 +58,7 @@ def once_written(folder, n, then):
     """Do something in a thread once so many trials are on the disk."""
 
     def watch():
-        for _ in range(6000):
+        for _ in range(12000):
             if len(lines(folder)) >= n:
                 then()
                 return
@@ -149,3 +151,33 @@ def _is_socket(entry: Path) -> bool:
         return str(entry.readlink()).startswith("socket:")
     except OSError:
         return False
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_leaves_whole_trials_and_another_process_goes_on(
+    plan_file, finished_run, tmp_path, command
+):
+    from introspect.errors import RunFolderError
+    from introspect.sweeps.drive import refuse_orphans
+
+    run, environment = tmp_path / "run", {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["run", plan_file, "--out", run, "--executor", "ray", "--workers", "2"]
+    call = "from introspect.cli.app import main; main()"
+    driver = subprocess.Popen([sys.executable, "-c", call, *arguments], env=environment)
+    once_written(run, 1, driver.kill).join(timeout=240)
+    assert driver.wait(timeout=240) == -signal.SIGKILL
+
+    def gone() -> bool:
+        try:
+            refuse_orphans(run)
+        except RunFolderError:
+            return False
+        return True
+
+    until = time.monotonic() + 60
+    while not gone() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert gone(), "the workers end with their driver"
+    assert 0 < len(lines(run)) < 54
+    assert command("run", plan_file, "--out", run).code == 0
+    assert lines(run) == lines(finished_run)

@@ -6,11 +6,13 @@ disk and the processors.
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,24 @@ SLOW_START = {
     "RAY_gcs_server_port_wait_time_s": "120",  # 30 otherwise
     "RAY_py_gcs_connect_timeout_s": "120",  # 30
     "RAY_gcs_rpc_server_connect_timeout_s": "60",  # 5
-    "RAY_raylet_start_wait_time_s": "300",  # 120
+    "RAY_raylet_start_wait_time_s": "60",
     "RAY_worker_register_timeout_seconds": "300",  # 60
 }
 """Ray's limits on its own start, longer: several nodes start on the processors of one machine, which may be busy."""
 SIZE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_log_monitor": False}
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+"""A node that is told these need not wait for its helpers to choose them."""
+TRIES = 3
+"""A node gives its helper 15 seconds to say that it is there, which no setting lengthens; then it is started again."""
+
+
+def free_ports() -> dict[str, int]:
+    """Ports that nobody has, each for one of a node's helpers."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
+    chosen = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return dict(zip(PORTS, chosen, strict=True))
 
 
 class Nodes:
@@ -38,7 +53,7 @@ class Nodes:
 
     def add(self, **size: int) -> int:
         """Start a node; return its process."""
-        node = self._cluster.add_node(wait=False, **{**SIZE, **size})
+        node = started(lambda: self._cluster.add_node(wait=False, **{**SIZE, **free_ports(), **size}))
         self._cluster.wait_for_nodes(timeout=120)
         return _raylet(node)
 
@@ -55,6 +70,17 @@ class Nodes:
         """Let nothing be heard of a node, though its connections stay open, as if its cable were pulled."""
         for pid in self.processes(node):
             os.kill(pid, signal.SIGSTOP)
+
+
+def started(start: Callable[[], Any]) -> Any:
+    """Start what may be too slow to start on a busy machine, again if need be."""
+    for tried in range(TRIES):
+        try:
+            return start()
+        except Exception:
+            if tried == TRIES - 1:
+                raise
+    return None
 
 
 def _raylet(node) -> int:
@@ -92,13 +118,13 @@ def cluster_of(sizes: list[dict[str, int]], **settings: str) -> Iterator[tuple[N
         if ray.is_initialized():
             ray.shutdown()
         head = {**SIZE, "num_cpus": 0, "include_dashboard": False, "no_monitor": True}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        nodes, started = Nodes(cluster), []
+        cluster = started(lambda: Cluster(initialize_head=True, head_node_args={**head, **free_ports()}))
+        nodes, running = Nodes(cluster), []
         try:
-            started = [nodes.add(**size) for size in sizes]
-            yield nodes, started
+            running += [nodes.add(**size) for size in sizes]
+            yield nodes, running
         finally:
-            for node in started:
+            for node in running:
                 thaw(nodes, node)
             ray.shutdown()
             cluster.shutdown()
