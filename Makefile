@@ -12,7 +12,7 @@ COMPAT := build/compat
 TOOLS := build/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs figures slow torture audit dist compat clean
+.PHONY: help setup demo test check format docs figures slow torture audit dist sbom compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -73,7 +73,13 @@ dist: $(TOOLS)/.installed $(STAMP)  ## wheel and sdist, each tried in a clean en
 	rm -rf dist
 	$(TOOLS)/bin/python -m build --installer pip --outdir dist
 	$(BIN)/python tests/packaging/check.py dist build/clean $(TORCH_INDEX)
-	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --of JSON -o dist/introspect.cdx.json build/clean/bin/python
+	$(MAKE) --no-print-directory sbom
+
+sbom: $(TOOLS)/.installed  ## what is in the clean environment of make dist, in CycloneDX's form; needs no network
+	@test -x build/clean/bin/python || { echo 'make dist first: it makes the environment that is listed' >&2; exit 2; }
+	@rm -f build/clean/lib/python*/site-packages/introspect-*.dist-info/direct_url.json  # the path it was built in
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--of JSON -o dist/introspect.cdx.json build/clean/bin/python
 
 $(TOOLS)/.installed: tests/packaging/requirements.txt
 	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv --without-pip $(TOOLS)

@@ -131,7 +131,8 @@ def test_a_worker_over_two_gpus_has_both_on_one_node_and_nobody_else_has_them(pl
                 pool.start(name)
             two = begun(pool, 2, 240)
             assert len(two) == 2
-            assert {parent(each.place.process) for each in two.values()} == set(started), "one on each node"
+            homes = {name: parent(each.place.process) for name, each in two.items()}
+            assert set(homes.values()) == set(started), "one on each node"
             assert all(len(set(each.place.devices)) == 2 for each in two.values())
             assert not pool.room(), "two GPUs are left, and not on one node"
             assert begun(pool, 1, 5) == {}, "so the third one waits"
@@ -139,5 +140,5 @@ def test_a_worker_over_two_gpus_has_both_on_one_node_and_nobody_else_has_them(pl
             pool.end(freed)
             third = begun(pool, 1, 120)
             (last,) = third.values()
-            assert parent(last.place.process) == parent(two[freed].place.process)
+            assert parent(last.place.process) == homes[freed]
             assert len(set(last.place.devices)) == 2
