@@ -13,7 +13,7 @@ COMPAT := build/compat
 TOOLS := build/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs figures slow torture audit dist compat clean
+.PHONY: help setup demo test check format docs figures slow torture audit dist sbom compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -68,14 +68,20 @@ torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOM
 	TORTURE_MOMENTS=$${TORTURE_MOMENTS:-30} TORTURE_SECONDS=$${TORTURE_SECONDS:-600} \
 		$(BIN)/python -m pytest -m torture -s --durations=10 tests
 
-audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned dependencies; fails where one could not be looked up
-	$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --desc off
+audit: $(TOOLS)/.installed  ## known vulnerabilities of the pinned dependencies; 1 where there are, 2 where none could be looked up; OSV_URL=mirror
+	@$(BIN)/python tests/packaging/audit.py $(TOOLS)/bin/pip-audit constraints.txt $(OSV_URL)
 
 dist: $(TOOLS)/.installed $(STAMP)  ## wheel and sdist, each tried in a clean environment, and what is in it (SBOM)
 	rm -rf dist
 	$(TOOLS)/bin/python -m build --installer pip --outdir dist
 	$(BIN)/python tests/packaging/check.py dist build/clean $(TORCH_INDEX)
-	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --of JSON -o dist/introspect.cdx.json build/clean/bin/python
+	$(MAKE) --no-print-directory sbom
+
+sbom: $(TOOLS)/.installed  ## what is in the clean environment of make dist, in CycloneDX's form; needs no network
+	@test -x build/clean/bin/python || { echo 'make dist first: it makes the environment that is listed' >&2; exit 2; }
+	@rm -f build/clean/lib/python*/site-packages/introspect-*.dist-info/direct_url.json  # the path it was built in
+	$(TOOLS)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--of JSON -o dist/introspect.cdx.json build/clean/bin/python
 
 $(TOOLS)/.installed: tests/packaging/requirements.txt
 	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv --without-pip $(TOOLS)

@@ -133,7 +133,8 @@ def judging_findings(graded: Gradings, frame: pl.DataFrame, metrics: Sequence[st
 
 
 def _who(graded: Gradings) -> str:
-    without = sum(claim.unscored is not None for claim in graded.claims.values())
+    # the rules always give a reading, and their claims of a packed run are many and not at hand
+    without = sum(claim.unscored is not None for claim in graded.claims.values()) if graded.is_judge else 0
     gave = f" {without} of {len(graded.claims)} replies have no verdict and count as unreadable." if without else ""
     known = graded.calibration
     if known is None:

@@ -5,7 +5,9 @@ what was found from the graded frames. A paper can quote them as they are; they 
 can be found again.
 """
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -32,7 +34,9 @@ def escape(text: str) -> str:
 
 def methods(analysis: Analysis) -> str:
     """Say in one paragraph what was run, what was added, how replies were read and what the intervals are."""
-    return " ".join(filter(None, (_subject(analysis), _injection(analysis), _trials(analysis), _reading(analysis))))
+    given = _given(analysis.run.trials)
+    said = _subject(analysis), _injection(analysis, given), _trials(analysis, given), _reading(analysis)
+    return " ".join(filter(None, said))
 
 
 def _subject(analysis: Analysis) -> str:
@@ -49,24 +53,57 @@ def _name(subject: SubjectIdentity) -> str:
     return f"{subject.name} at revision {subject.revision}" if subject.revision else subject.name
 
 
-def _injection(analysis: Analysis) -> str:
-    manifest, injected = analysis.run.manifest, [trial for trial in analysis.run.trials if trial.spec.vector]
-    if not injected:
+@dataclass(slots=True)
+class Given:
+    """What a run's trials were given, from one look at each: a packed run has more than fit into memory."""
+
+    layers: set[int | None] = field(default_factory=set)
+    strengths: set[str] = field(default_factory=set)
+    where: set[str] = field(default_factory=set)
+    least: float = math.inf
+    most: float = -math.inf
+    n_injected: int = 0
+    n_replies: int = 0
+    longest: int = 0
+
+    def take(self, trial: Trial) -> None:
+        """Count one trial."""
+        spec = trial.spec
+        if trial.finish != "scored":
+            self.n_replies += 1
+            self.longest = max(self.longest, spec.max_new_tokens)
+        if not spec.vector:
+            return
+        self.n_injected += 1
+        self.layers.add(spec.layer)
+        self.strengths.add(f"{spec.strength:g}")
+        self.where.add(f"{spec.where}")
+        for each in trial.audits:
+            self.least, self.most = min(self.least, each.relative_strength), max(self.most, each.relative_strength)
+
+
+def _given(trials: Iterable[Trial]) -> Given:
+    given = Given()
+    for trial in trials:
+        given.take(trial)
+    return given
+
+
+def _injection(analysis: Analysis, given: Given) -> str:
+    if not given.n_injected:
         return "Nothing is injected."
-    plan = manifest.plan
+    manifest, plan = analysis.run.manifest, analysis.run.manifest.plan
     read = {
         "word": f"the difference of a word's activation from the mean over the list {plan.baseline}",
         "pair_mean": "the mean difference between texts with and without the concept",
         "pair_pca": "the first principal component of differences between texts with and without the concept",
     }[plan.method]
-    layers = _listed(trial.spec.layer for trial in injected)
-    strengths = _listed(f"{trial.spec.strength:g}" for trial in injected)
-    where = _listed(f"{trial.spec.where}" for trial in injected)
     matched = "norm" if plan.match == "norm" else "effect on neutral text"
     return (
         f"Concept vectors ({read}) for {_many(len(manifest.concepts), 'concept')} are added to the residual stream at "
-        f"the output of block {layers} (counted from 0) at {strengths} times their norm, on the tokens of the marked "
-        f"span ({where}). {_controls(analysis, matched)}{_added(injected)}"
+        f"the output of block {_listed(given.layers)} (counted from 0) at {_listed(given.strengths)} times their norm, "
+        "on the tokens of the marked span "
+        f"({_listed(given.where)}). {_controls(analysis, matched)}{_added(given)}"
     )
 
 
@@ -76,31 +113,26 @@ def _controls(analysis: Analysis, matched: str) -> str:
     return f"Beside them stand, matched in {matched}: {shown}. " if others else ""
 
 
-def _added(injected: Sequence[Trial]) -> str:
+def _added(given: Given) -> str:
     """Say how strong the injections were, as measured."""
-    measured = [each.relative_strength for trial in injected for each in trial.audits]
-    if not measured:
+    if given.least > given.most:
         return ""
     return (
         "Every injection was audited where it was made; what was added is "
-        f"{min(measured):.2g} to {max(measured):.2g} of the residual's norm."
+        f"{given.least:.2g} to {given.most:.2g} of the residual's norm."
     )
 
 
-def _trials(analysis: Analysis) -> str:
-    manifest, trials = analysis.run.manifest, analysis.run.trials
+def _trials(analysis: Analysis, given: Given) -> str:
+    manifest, n_trials = analysis.run.manifest, len(analysis.run.trials)
     plan = manifest.plan
     counts = analysis.pooled.group_by("arm", maintain_order=True).agg(pl.col("n").sum())
     arms = _joined([f"{look(arm).words} {n:,}" for arm, n in counts.iter_rows()])
-    part = "" if len(trials) >= manifest.n_planned else f" of {manifest.n_planned:,} planned"
-    replies = [trial for trial in trials if trial.finish != "scored"]
-    how = "greedily" if plan.temperature == 0 else f"at temperature {plan.temperature:g}"
-    longest = max((trial.spec.max_new_tokens for trial in replies), default=0)
-    said = f" Replies are sampled {how}, up to {longest} tokens." if replies else " Nothing is generated."
-    if plan.temperature == 0 and replies:
-        said = f" Replies are decoded {how}, up to {longest} tokens."
+    part = "" if n_trials >= manifest.n_planned else f" of {manifest.n_planned:,} planned"
+    how = "decoded greedily" if plan.temperature == 0 else f"sampled at temperature {plan.temperature:g}"
+    said = f" Replies are {how}, up to {given.longest} tokens." if given.n_replies else " Nothing is generated."
     wordings = _many(len(manifest.wordings), "wording")
-    return f"There are {len(trials):,} trials{part} in {wordings} ({arms}).{said}"
+    return f"There are {n_trials:,} trials{part} in {wordings} ({arms}).{said}"
 
 
 def _reading(analysis: Analysis) -> str:

@@ -8,11 +8,12 @@ whoever runs them, on devices of one kind.
 """
 
 import json
+import logging
 import time
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,6 +27,8 @@ from introspect.sweeps.reading import SHARDS, TRIALS, read_manifest
 from introspect.sweeps.run import blocks
 from introspect.sweeps.worker import Begun, Finished, Forecast, Message, Ready, Wrote
 from introspect.terminal import Console
+
+log = logging.getLogger(__name__)
 
 MOMENT = 0.5
 """Seconds between looks at whether there is room for another worker."""
@@ -110,6 +113,7 @@ class Driver:
                 return
 
     def _begun(self, shard: str, begun: Begun) -> None:
+        log.info("%s began on %s", shard, begun.place, extra={"fields": {"worker": shard, **asdict(begun.place)}})
         if self.plan is None:
             self._first(begun)
         elif begun.agreed != self.plan.agreed:
@@ -186,6 +190,7 @@ class Driver:
     def _gone(self, shard: str, why: str) -> None:
         """Count what the worker had written, and give the rest of its block to the others."""
         self.lost.append(why)
+        log.warning("%s is gone (%s); what it had not written goes to others", shard, why)
         if self.plan is None and len(self.lost) >= MOST_DEATHS * self.n_workers:
             message = f"{len(self.lost)} workers were lost before one had its subject; the last: {why}"
             raise ExecutorError(message)

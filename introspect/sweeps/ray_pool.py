@@ -1,9 +1,13 @@
 """Workers as Ray actors: the only module that knows Ray.
 
 Each worker is one actor that holds one subject. Ray is told to repeat nothing and to revive nobody (``max_restarts=0``,
-``max_task_retries=0``): a killed node would use up finite retries, and infinite ones hang. An actor's processors and
-accelerators are all on one node, as in a placement group of one bundle, so a subject over several accelerators stays
-together. Messages come as a stream, with few of them under way at a time.
+``max_task_retries=0``): a killed node would use up finite retries, and infinite ones hang. Messages come as a stream,
+with few of them under way at a time.
+
+There are no placement groups. Ray takes all processors and accelerators of an actor from one node, or leaves the actor
+waiting, and that is what a packed group of one bundle would promise; a group is for several actors that have to start
+together, and here each worker is one. What is asked before another worker is started is whether one node has room:
+what is free on the whole cluster may lie in pieces that are too small.
 
 Without an address Ray is started here, for this process alone, on localhost, and is gone with it. What travels between
 processes is this package's own code and records, by cloudpickle, between processes of one user. Nothing of the
@@ -11,8 +15,9 @@ environment is handed over but the path of the package: keys have to be in the e
 and so never reach Ray's logs.
 """
 
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +30,8 @@ from introspect.records import Plan, TrialSpec
 from introspect.sweeps.drive import drive, forecast
 from introspect.sweeps.pool import Event, Failed, Gone
 from introspect.sweeps.worker import Forecast, Job, Worker
+
+log = logging.getLogger(__name__)
 
 STORE_BYTES = 128 * 2**20
 """Shared memory for objects; only small messages travel."""
@@ -88,15 +95,15 @@ class RayExecutor:
 
     def run(self, plan: Plan, out: Path, max_trials: int | None = None) -> None:
         """Run a plan into a folder, or go on with it; the subject is not needed in this process."""
-        self._run(Job(self._spread(plan), max_trials), out)
+        self._run(Job(self.spread(plan), max_trials), out)
 
     def run_specs(self, plan: Plan, specs: Sequence[TrialSpec], out: Path) -> None:
         """Run these trials, of a plan's subject and with its vectors, into a folder."""
-        self._run(Job(self._spread(plan), specs=tuple(specs)), out)
+        self._run(Job(self.spread(plan), specs=tuple(specs)), out)
 
     def forecast(self, plan: Plan, max_trials: int | None = None) -> Forecast:
         """Return what a plan will cost, measured on one worker; nothing is written."""
-        with connected(self), RayPool(self, Job(self._spread(plan), max_trials), Path.cwd()) as pool:
+        with connected(self), RayPool(self, Job(self.spread(plan), max_trials), Path.cwd()) as pool:
             return forecast(pool)
 
     @property
@@ -105,7 +112,11 @@ class RayExecutor:
         shared = max(1, (os.cpu_count() or 1) // self.n_workers)
         return self.cpus or (1 if self.address else shared)
 
-    def _spread(self, plan: Plan) -> Plan:
+    def fits(self, free: Mapping[str, float]) -> bool:
+        """Whether a worker finds its processors and accelerators in what one node has."""
+        return free.get("CPU", 0) >= self.n_cpus and free.get("GPU", 0) >= self.gpus
+
+    def spread(self, plan: Plan) -> Plan:
         """Let a subject use all accelerators of its worker."""
         if self.gpus > 1 and plan.device_map is None and plan.device == "auto":
             return plan.model_copy(update={"device_map": "auto"})
@@ -158,6 +169,14 @@ def _check(ray: ModuleType, executor: RayExecutor) -> None:
             f", and this machine has {here:g}; lower --workers or --gpus-per-worker, or give the --address of a cluster"
         )
         raise ExecutorError(message)
+    sizes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(executor.fits(size) for size in sizes):
+        log.warning(
+            "each worker needs %d CPUs and %g GPUs of one node, and nodes here have %s; they wait for a node that does",
+            executor.n_cpus,
+            executor.gpus,
+            ", ".join(sorted({f"{size.get('CPU', 0):g} and {size.get('GPU', 0):g}" for size in sizes})),
+        )
 
 
 class RayPool:
@@ -213,9 +232,9 @@ class RayPool:
         return [(shard, event) for shard, event in events if event is not None]
 
     def room(self) -> bool:
-        """Whether there is room for one more worker."""
-        free = self._ray.available_resources()
-        return free.get("CPU", 0) >= self._executor.n_cpus and free.get("GPU", 0) >= self._executor.gpus
+        """Whether there is room for one more worker, all of it on one node."""
+        free = self._ray._private.state.available_resources_per_node()  # its public sibling adds the nodes up
+        return any(self._executor.fits(each) for each in free.values())
 
     def end(self, shard: str) -> None:
         """Let a worker go, whatever it is doing."""

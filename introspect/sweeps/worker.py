@@ -6,6 +6,7 @@ of which yields messages; the driver (``introspect.sweeps.drive``) reads them.
 """
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +35,29 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker is, and the accelerators that it was given, as ``CUDA_VISIBLE_DEVICES`` names them."""
+
+    host: str
+    process: int
+    devices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        given = f" with the accelerators {', '.join(self.devices)}" if self.devices else ""
+        return f"{self.host} (process {self.process}){given}"
+
+
+def here() -> Place:
+    """Return where this process is."""
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return Place(socket.gethostname(), os.getpid(), tuple(name.strip() for name in devices.split(",") if name.strip()))
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A worker has its subject: what it is going to run, in order, and from where on trials only read."""
 
+    place: Place
     manifest: Manifest
     keys: tuple[str, ...]
     n_all: int
@@ -111,6 +132,7 @@ class Worker:
         self._prepared = prepared
         spoken = [replies(spec) for spec in prepared.specs]
         yield Begun(
+            place=here(),
             manifest=prepared.manifest(),
             keys=tuple(spec.key for spec in prepared.specs),
             n_all=prepared.n_all,

@@ -54,6 +54,18 @@ def test_a_packed_run_has_the_numbers_and_the_trials_of_its_lines(small, command
     assert opened.of([known[7].key, known[2].key]) == [known[2], known[7]]
 
 
+def test_the_analysis_of_a_packed_run_reads_columns_and_no_trial(small, command, monkeypatch):
+    from introspect.sweeps import packed
+
+    folder, before, _ = small
+    assert command("pack", folder).code == 0
+    read = []
+    parsed = packed.parsed
+    monkeypatch.setattr(packed, "parsed", lambda frame: read.extend(found := parsed(frame)) or found)
+    assert numbers(folder) == before
+    assert len(read) < 30, "one here and there is looked at by beartype; a run may have a million"
+
+
 def test_a_page_of_a_packed_run_has_a_sample_of_every_arm_and_says_so(small, command):
     from introspect.analysis.analyze import analyze
     from introspect.report.build import shown

@@ -1,12 +1,14 @@
-"""Ray itself: two workers on this machine, one of which is killed, and a cluster that loses a node.
+"""Ray itself: two workers on this machine, one of which is killed, and a driver that is.
 
 Ray takes some seconds to start, so one session is shared; it is not imported before it is told where to listen. The
-driver's own rules are tested without Ray in ``test_workers``.
+driver's own rules are tested without Ray in ``test_workers``, clusters of several nodes in ``test_ray_nodes``.
 """
 
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -56,7 +58,7 @@ def once_written(folder, n, then):
     """Do something in a thread once so many trials are on the disk."""
 
     def watch():
-        for _ in range(6000):
+        for _ in range(12000):
             if len(lines(folder)) >= n:
                 then()
                 return
@@ -152,23 +154,30 @@ def _is_socket(entry: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_node_finishes_the_run_on_the_others(plan_file, finished_run, tmp_path):
-    import ray
-    from ray.cluster_utils import Cluster
+def test_a_driver_that_is_killed_leaves_whole_trials_and_another_process_goes_on(
+    plan_file, finished_run, tmp_path, command
+):
+    from introspect.errors import RunFolderError
+    from introspect.sweeps.drive import refuse_orphans
 
-    from introspect.sweeps.ray_pool import RayExecutor
-    from introspect.sweeps.run import sweep
+    run, environment = tmp_path / "run", {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["run", plan_file, "--out", run, "--executor", "ray", "--workers", "2"]
+    call = "from introspect.cli.app import main; main()"
+    driver = subprocess.Popen([sys.executable, "-c", call, *arguments], env=environment)
+    once_written(run, 1, driver.kill).join(timeout=240)
+    assert driver.wait(timeout=240) == -signal.SIGKILL
 
-    if ray.is_initialized():
-        ray.shutdown()
-    size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={**size, "include_dashboard": False})
-    try:
-        other = cluster.add_node(**size)
-        watching = once_written(tmp_path / "run", 1, lambda: cluster.remove_node(other, allow_graceful=False))
-        with RayExecutor(address=cluster.address, n_workers=2) as executor:
-            sweep(plan_file, tmp_path / "run", executor=executor)
-        watching.join(timeout=60)
-    finally:
-        cluster.shutdown()
-    assert lines(tmp_path / "run") == lines(finished_run)
+    def gone() -> bool:
+        try:
+            refuse_orphans(run)
+        except RunFolderError:
+            return False
+        return True
+
+    until = time.monotonic() + 60
+    while not gone() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert gone(), "the workers end with their driver"
+    assert 0 < len(lines(run)) < 54
+    assert command("run", plan_file, "--out", run).code == 0
+    assert lines(run) == lines(finished_run)
