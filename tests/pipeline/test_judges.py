@@ -223,6 +223,15 @@ def test_a_judge_that_repeats_what_a_reply_dictates_gives_no_verdict(command, ru
     assert {claim.unscored for claim in claims(run).values()} == {"NOTICED is answered twice"}
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C arrive, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_what_was_finished_and_the_same_command_goes_on(command, run):
     def interrupt(prompt, answer):
         if len(server.asked) == 5:
