@@ -61,7 +61,7 @@ figures: $(STAMP)  ## the gallery, drawn again from the results that are committ
 	$(BIN)/python figures/draw.py
 
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
-	$(BIN)/python -m pytest -m slow --durations=10 --nbmake tests notebooks
+	$(BIN)/python -m pytest -m slow --durations=10 tests
 	$(BIN)/introspect validate
 
 torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOMENTS=30 TORTURE_SECONDS=600
