@@ -111,8 +111,10 @@ def file_hash(path: Path) -> str:
     known = cache_folder() / "hashes" / hashlib.sha256(str(real).encode()).hexdigest()[:32]
     stamp = [str(real), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     try:
-        stored = json.loads(unsealed(known.read_bytes()))
-        if stored["stamp"] == stamp:
+        written = known.read_bytes()
+        content = unsealed(written)
+        stored = json.loads(content)
+        if content is not written and stored["stamp"] == stamp:  # without a seal nothing tells what became of it
             return str(stored["sha256"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
