@@ -12,7 +12,7 @@ from introspect.errors import RunFolderError
 from introspect.lab.choices import NAME
 from introspect.lab.session import OWN, PROTOCOL, Pair, Session
 from introspect.protocols.trials import prompt_of
-from introspect.records import SCHEMA_VERSION, Manifest, Plan, Trial
+from introspect.records import SCHEMA_VERSION, Manifest, Plan, SubjectIdentity, Trial
 from introspect.stimuli import Stimuli, Wording, load_stimuli
 from introspect.sweeps.folder import RunFolder
 from introspect.sweeps.machine import machine, packages
@@ -24,25 +24,25 @@ from introspect.sweeps.reading import (
     read_projections,
     read_prompts,
     read_trials,
-)  # fmt: skip
+)
 
 STIMULI = "stimuli.json"
 FIXED = ("protocol", "name", "subject", "adapter", "dtype", "concepts", "baseline", "temperature", "max_new_tokens")
 """Keys of a live run's plan that stay as they were when it was begun."""
 
 
-def check_folder(path: Path, session: Session) -> None:
-    """Raise ``RunFolderError`` unless a folder is empty or holds live trials of this subject and these settings."""
+def check_folder(path: Path, plan: Plan, subject: SubjectIdentity, vectors_hash: str) -> None:
+    """Raise ``RunFolderError`` unless a folder is empty or holds live trials of this subject, plan and vectors."""
     if not (path / MANIFEST).is_file():
         return
     old = read_manifest(path)
     if old.plan.name != NAME or old.plan.protocol != PROTOCOL:
         message = f"{path} holds the run of a plan ({old.plan.name!r}); give live trials a folder of their own by --run"
         raise RunFolderError(message)
-    differ = [key for key in FIXED if getattr(old.plan, key) != getattr(session.plan, key)]
-    if old.subject.fingerprint != session.subject.identity.fingerprint:
+    differ = [key for key in FIXED if getattr(old.plan, key) != getattr(plan, key)]
+    if old.subject.fingerprint != subject.fingerprint:
         differ.append("subject")
-    elif old.vectors_hash != session.vectors.provenance.digest:
+    elif old.vectors_hash != vectors_hash:
         differ.append("vectors")
     if differ:
         message = (
@@ -61,7 +61,7 @@ def save(path: Path, session: Session, pair: Pair) -> int:
     Raises:
         RunFolderError: The folder cannot be written, or holds another run.
     """
-    check_folder(path, session)
+    check_folder(path, session.plan, session.subject.identity, session.vectors.provenance.digest)
     with RunFolder(path) as folder:
         folder.recover()
         done = {trial.key: trial for trial in read_trials(path)}

@@ -160,14 +160,13 @@ class Rooms:
         concepts = load_concepts(plan.concepts)
         subject = load_plan_subject(plan) if choice.subject is None else choice.subject
         wanted = recipe(subject.identity, concepts.unique(), baseline, stimuli, plan.method).digest
+        folder.check_folder(choice.path, plan, subject.identity, wanted)
         vectors = self._vectors.get(choice.name) or _kept(choice.path / folder.VECTORS, wanted)
         if vectors is None:
             with watch(READING, n_prompts(concepts, baseline, plan.method)) as advance:
                 vectors = extract(subject, concepts, baseline, stimuli, plan.method, advance).vectors
         self._vectors[choice.name] = vectors
-        session = Session(plan, subject, stimuli, vectors, self.floor)
-        folder.check_folder(choice.path, session)
-        return session
+        return Session(plan, subject, stimuli, vectors, self.floor)
 
 
 def _kept(file: Path, wanted: str) -> VectorSet | None:

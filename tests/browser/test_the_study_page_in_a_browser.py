@@ -3,28 +3,12 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import PHONE
+from small_study import CHOICE, SUBJECT
 
-STUDY = """
-subject = "{tiny}/base"
-dtype = "float32"
-concepts = "{tiny}/concepts.toml"
-baseline = "{tiny}/baseline.toml"
-stimuli = "{tiny}/stimuli.toml"
-n_concepts = 12
-temperature = 0
-layers = [2]
+STUDY = f"""{SUBJECT}layers = [2]
 strengths = [1.5]
 max_new_tokens = 20
-
-[criteria]
-neighbours = 0.999
-
-[[experiment]]
-name = "choose"
-wordings = ["it_v1"]
-tasks = ["report"]
-arms = ["concept"]
-
+{CHOICE}
 [[experiment]]
 name = "report"
 wordings = ["it_v1"]
@@ -52,7 +36,7 @@ def study_file(tmp_path_factory):
 
     folder, tiny = tmp_path_factory.mktemp("study"), FOLDER / "tiny"
     plan = folder / "study.toml"
-    plan.write_text(STUDY.format(tiny=tiny))
+    plan.write_text(STUDY.format(folder=tiny))
     run_study(plan, folder / "told", [f"adapter={tiny}/introspector-0"])
     run_study(plan, folder / "untouched", [])
     studies = [analyze_study(folder / name) for name in ("told", "untouched")]

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from small_study import CHOICE, SUBJECT
 
 from introspect.analysis.criteria.evidence import CONTINUED
 from introspect.analysis.runs import load_run
@@ -12,27 +13,10 @@ from introspect.records import SALT
 from introspect.split import side_of
 from introspect.sweeps.reading import read_study
 
-STUDY = """
-subject = "{folder}/base"
-dtype = "float32"
-concepts = "{folder}/concepts.toml"
-baseline = "{folder}/baseline.toml"
-stimuli = "{folder}/stimuli.toml"
-n_concepts = 12
-temperature = 0
-layers = [1, 2]
+STUDY = f"""{SUBJECT}layers = [1, 2]
 strengths = [2]
 max_new_tokens = 6
-
-[criteria]
-neighbours = 0.999
-
-[[experiment]]
-name = "choose"
-wordings = ["it_v1"]
-tasks = ["report"]
-arms = ["concept"]
-
+{CHOICE}
 [[experiment]]
 name = "report"
 wordings = ["it_v1"]

@@ -377,3 +377,20 @@ def test_a_worker_writes_nothing_through_a_link_out_of_the_folder(tmp_path):
     with pytest.raises(RunFolderError, match="leads out of the run folder"), RunFolder(tmp_path / "run", "worker-1"):
         pass
     assert list(elsewhere.iterdir()) == []
+
+
+def test_the_disk_is_waited_for_now_and_then_and_at_the_end_for_both_files(tmp_path, monkeypatch):
+    waited = []
+    really = os.fsync
+
+    def noted(handle):
+        waited.append(os.fstat(handle).st_ino)
+        really(handle)
+
+    run = begin(tmp_path / "run")
+    monkeypatch.setattr(os, "fsync", noted)
+    with RunFolder(run) as folder:
+        for sample in range(40):
+            folder.append([make_trial(sample)], [make_prompt(f"p{sample}")])
+    assert waited[-2:] == [(run / name).stat().st_ino for name in (PROMPTS, TRIALS)]
+    assert len(waited) < 40
