@@ -6,9 +6,10 @@ prompt without) over its clean, signed log-odds: the intercept is the bias towar
 every answer ends at the same odds). The score of a concept is the shift of the detection question less what the line
 through the control questions, under the same vector, predicts at the detection question's own clean log-odds.
 
-Concepts and questions are both samples. The error of the mean score has a part from concepts, their spread, and one
-from questions, by the jackknife (Efron & Tibshirani 1993, chapter 11); the noise of single trials is in both parts, so
-their sum errs on the side of wide intervals. Wordings, manners and lead-ins are fixed and averaged first.
+Concepts and questions are both samples, and so are the lead-ins of the detection question. The error of the mean score
+has a part from concepts, their spread, one from questions, by the jackknife (Efron & Tibshirani 1993, chapter 11), and,
+where concepts share lead-ins, one from these (``shared_items_variance``); the noise of single trials is in the first
+two, so their sum errs on the side of wide intervals. Wordings and manners are fixed and averaged first.
 
 Source: Hahami et al. (2026, arXiv 2512.12411) for paired control questions; Sridharan (2026) for compression as the
 rival account and for the inverted question.
@@ -27,6 +28,7 @@ from introspect.analysis.line_fit import (
     above_line,
     coefficients,
     estimate,
+    of_lead_ins,
     pairs_of,
     table_of,
 )
@@ -112,7 +114,8 @@ def control_line(
         frame: Outcomes of the yes–no questions at one layer and strength and with one span, clean trials with them.
         asked: The head of the task that is scored: ``detection``, ``inverted``, ``third_person``, ...
         arm: The arm whose vectors act.
-        level: Of the bounds; Student's t, degrees of freedom one less than the fewer of concepts and questions.
+        level: Of the bounds; Student's t, degrees of freedom one less than the fewest of concepts, questions and shared
+            lead-ins.
 
     Returns:
         Everything in nats of log-odds of yes.
@@ -122,8 +125,10 @@ def control_line(
     sign = -1.0 if asked == "inverted" else 1.0
     straight, curved = (coefficients(table, degree) for degree in (1, 2))
     scores = above_line(table, straight).times(sign)
-    estimates = [
-        estimate(fit, level) for fit in (scores, straight[1], straight[0], above_line(table, curved).times(sign))
+    n_leads = len(np.unique(table.trials.item))
+    above = [
+        estimate(above_line(table, fitted).times(sign), level, of_lead_ins(table, fitted), n_leads)
+        for fitted in (straight, curved)
     ]
     detection = None
     if table.concepts:
@@ -140,11 +145,11 @@ def control_line(
         questions=table.questions,
         scores=scores.whole,
         influence=(max(len(table.questions), 1) - 1) * (scores.whole[:, None] - scores.without),
-        score=estimates[0],
-        slope=estimates[1],
-        intercept=estimates[2],
+        score=above[0],
+        slope=estimate(straight[1], level),
+        intercept=estimate(straight[0], level),
         curve=_means(curved) if n_questions > 3 else None,
-        curved_score=estimates[3] if n_questions > 3 else Estimate(None),
+        curved_score=above[1] if n_questions > 3 else Estimate(None),
         detection=detection,
         points=points,
         mass=mass,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from introspect.analysis.exact import exact_bounds
 from introspect.analysis.interval import LEVEL, SAME, Bounds, Interval, Sample, checked, farther, student
@@ -56,7 +56,11 @@ def with_items(
 
 
 def with_left_out_items(
-    values: Sequence[float] | Sample, without: Sequence[float] | Float[np.ndarray, " item"], level: float = LEVEL
+    values: Sequence[float] | Sample,
+    without: Sequence[float] | Float[np.ndarray, " item"],
+    level: float = LEVEL,
+    more: float = 0.0,
+    fewest: int | None = None,
 ) -> Interval:
     """Return the mean over concepts where every value rests on one and the same sample of items.
 
@@ -70,6 +74,8 @@ def with_left_out_items(
         values: One finite number a concept, from all items.
         without: The mean over concepts with one item left out, for each item.
         level: Two-sided.
+        more: Variance of the mean from a third sample, such as lead-ins that concepts share.
+        fewest: How large that sample is.
 
     Raises:
         ValueError: A value is not finite, or the level is not between 0 and 1.
@@ -79,10 +85,37 @@ def with_left_out_items(
     mean = float(sample.mean()) if n else None
     if mean is None or min(n, n_items) < 2:
         return Interval(mean, None, None, level, n, "none")
-    variance = float(sample.var(ddof=1)) / n + (n_items - 1) * float(means.var())
+    variance = float(sample.var(ddof=1)) / n + (n_items - 1) * float(means.var()) + more
     if variance <= (SAME * max(abs(mean), 1e-300)) ** 2:
         return Interval(mean, None, None, level, n, "none")
-    return student(mean, variance, min(n, n_items), level, None, n_units=n)
+    return student(mean, variance, min(n, n_items, fewest or n), level, None, n_units=n)
+
+
+def shared_items_variance(
+    values: Float[np.ndarray, " row"],
+    weights: Float[np.ndarray, " row"],
+    concepts: Int[np.ndarray, " row"],
+    items: Int[np.ndarray, " row"],
+) -> float:
+    """Return the variance that items add to a weighted mean, beyond that over concepts, where concepts share items.
+
+    Nothing where every item goes with one concept: its noise is then part of that concept's own.
+
+    Source: Cameron, Gelbach & Miller (2011), section 2: clusters of one kind, less the cells, which are in both.
+
+    Args:
+        values: Of every trial.
+        weights: Of every trial; they add up to 1.
+        concepts: Which one, by number.
+        items: Which one, by number.
+    """
+    n_items = len(np.unique(items))
+    if n_items < 2:
+        return 0.0
+    off = weights * (values - float((weights * values).sum()))
+    _, cells = np.unique(np.stack([concepts, items]), axis=1, return_inverse=True)
+    of_items, of_cells = (float((np.bincount(kind.ravel(), off) ** 2).sum()) for kind in (items, cells))
+    return max(of_items - of_cells, 0.0) * n_items / (n_items - 1)
 
 
 def _two_way_variance(cells: Float[np.ndarray, "concept item"], mean: float) -> float:

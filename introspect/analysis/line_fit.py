@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from introspect.analysis.crossed import with_left_out_items
+from introspect.analysis.crossed import shared_items_variance, with_left_out_items
 
 _NEEDED = ("task", "arm", "unit", "yes_logodds")
 _TWIN = ("task", "info", "wording", "item", "prompt")
@@ -17,13 +17,24 @@ _ASKED_ALIKE = ("manner", "info", "wording")
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean over concepts, with its bounds and standard errors from sampling concepts and from sampling questions."""
+    """A mean over concepts, with its bounds and standard errors from sampling concepts, questions, and lead-ins."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     se_concepts: float | None = None
     se_questions: float | None = None
+    se_items: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """Every trial of the scored question: its concept and its lead-in by number, clean log-odds, and shift."""
+
+    concept: Int[np.ndarray, " trial"]
+    item: Int[np.ndarray, " trial"]
+    clean: Float[np.ndarray, " trial"]
+    shift: Float[np.ndarray, " trial"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +48,7 @@ class Table:
     shift: Float[np.ndarray, "concepts questions"]
     at: Float[np.ndarray, " concepts"]
     asked: Float[np.ndarray, " concepts"]
+    trials: Asked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +111,21 @@ def table_of(pairs: pl.DataFrame, asked: str) -> Table:
         clean[place], shift[place], here[place] = x, y, True
     kept = own.filter(pl.col("unit").is_in(concepts)).sort("unit")
     return Table(
-        tuple(concepts), tuple(questions), here, clean, shift, kept["clean"].to_numpy(), kept["shift"].to_numpy()
+        tuple(concepts),
+        tuple(questions),
+        here,
+        clean,
+        shift,
+        kept["clean"].to_numpy(),
+        kept["shift"].to_numpy(),
+        _asked(pairs.filter((pl.col("head") == asked) & pl.col("unit").is_in(concepts)), row),
     )
+
+
+def _asked(trials: pl.DataFrame, number: dict[str, int]) -> Asked:
+    concepts = np.array([number[unit] for unit in trials["unit"]], dtype=int)
+    _, items = np.unique(trials["item"].fill_null("").to_numpy().astype(str), return_inverse=True)
+    return Asked(concepts, items, trials["clean"].to_numpy(), trials["shift"].to_numpy())
 
 
 def coefficients(table: Table, degree: int) -> list[Fit]:
@@ -133,18 +158,32 @@ def above_line(table: Table, coefficients: list[Fit]) -> Fit:
     return Fit(whole, table.asked[:, None] - predicted)
 
 
-def estimate(fit: Fit, level: float) -> Estimate:
-    """Return the mean over concepts with bounds for a sample of concepts and of questions.
+def of_lead_ins(table: Table, coefficients: list[Fit]) -> float:
+    """Return the variance of the mean score from lead-ins that concepts share, trial by trial above the curve."""
+    trials = table.trials
+    own = [fit.whole[trials.concept] * trials.clean**power for power, fit in enumerate(coefficients)]
+    weights = 1 / np.bincount(trials.concept)[trials.concept] / max(len(table.concepts), 1)
+    return shared_items_variance(trials.shift - sum(own), weights, trials.concept, trials.item)
+
+
+def estimate(fit: Fit, level: float, lead_ins: float = 0.0, n_lead_ins: int | None = None) -> Estimate:
+    """Return the mean over concepts with bounds for a sample of concepts, of questions and of lead-ins.
 
     Where nothing varies there are no bounds.
+
+    Args:
+        fit: Of every concept, with all questions and without each.
+        level: Of the bounds.
+        lead_ins: The variance of the mean from lead-ins that concepts share.
+        n_lead_ins: How many there are, if that is not nothing.
     """
     n_concepts, n_questions = fit.without.shape
     if not n_concepts:
         return Estimate(None)
     means = fit.without.mean(axis=0)
-    found = with_left_out_items(fit.whole, means, level)
+    found = with_left_out_items(fit.whole, means, level, lead_ins, n_lead_ins if lead_ins else None)
     if min(n_concepts, n_questions) < 2:
         return Estimate(found.value)
     of_concepts = float(fit.whole.std(ddof=1)) / math.sqrt(n_concepts)
     of_questions = float(means.std()) * math.sqrt(n_questions - 1)
-    return Estimate(found.value, found.low, found.high, of_concepts, of_questions)
+    return Estimate(found.value, found.low, found.high, of_concepts, of_questions, math.sqrt(lead_ins))

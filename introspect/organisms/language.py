@@ -141,9 +141,15 @@ def baseline() -> tuple[str, ...]:
 
 
 def lead_ins(fresh: bool) -> tuple[str, ...]:
-    """Return the neutral sentences of training, or the fresh ones of validation: a quarter of all."""
-    every = (f"the {who} {does} {where} ." for who, does, where in product(WHO, DOES, WHERE))
-    return tuple(text for text in every if (chance("lead", text) < 0.25) == fresh)
+    """Return the neutral sentences of training, or the fresh ones of validation.
+
+    Those of validation are a quarter of the sentences of training's form, and all that begin with the place instead:
+    enough for every trial of a detection question to have a lead-in of its own.
+    """
+    every = list(product(WHO, DOES, WHERE))
+    plain = (f"the {who} {does} {where} ." for who, does, where in every)
+    turned = (f"{where} the {who} {does} ." for who, does, where in every)
+    return (*(text for text in plain if (chance("lead", text) < 0.25) == fresh), *(turned if fresh else ()))
 
 
 def frames(fresh: bool) -> tuple[Frame, ...]:

@@ -1,9 +1,10 @@
 """The run that has no effect whatever its subject: replies of a real run, their conditions dealt again.
 
-Within each experiment, task and wording the arms and concepts of all trials are dealt out among them; those of an
-unrelated question among its own trials, since a question has few clean ones and without any it is none. Replies and
-read-outs stay what they were, so everything that is odd about a subject is still there; only what was done to it is no
-longer what the record says.
+Within each experiment, task and wording the arms and concepts of all trials are dealt out among them, each with the
+lead-in that it had, so that what was a pair with and without injection is one still; those of an unrelated question
+among its own trials, since a question has few clean ones and without any it is none. Replies and read-outs stay what
+they were, so everything that is odd about a subject is still there; only what was done to it is no longer what the
+record says.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ WITHIN = ["protocol", "task", "wording", "question"]
 def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
     """Return the outcomes of a run with the conditions dealt again.
 
-    Trials are no longer paired with the clean trial of their prompt, since their arms no longer say which that is.
+    The text of a prompt no longer says which trials are a pair, since arms no longer go with it; the lead-in does.
     Replies that went on without the vector stay with the reply they follow.
 
     Args:
@@ -36,8 +37,9 @@ def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
             pl.when(pl.col("task").str.starts_with("question")).then("item").alias("question"),
         )
         parts = [
-            part.with_columns(part.select(CONDITION)[rng.permutation(part.height)].get_columns())
-            for _, part in dealt.group_by(WITHIN, maintain_order=True)
+            part.with_columns(part.select(moved)[rng.permutation(part.height)].get_columns())
+            for (*_, question), part in dealt.group_by(WITHIN, maintain_order=True)
+            for moved in [CONDITION if question else [*CONDITION, "item"]]
         ]
         found.append(pl.concat([*(part.drop("question") for part in parts), kept]))
     return found

@@ -127,6 +127,40 @@ def test_the_bounds_hold_the_truth_as_often_as_they_say_when_concepts_and_questi
     assert held >= 54
 
 
+def lines_with_lead_ins(n_leads, n_lines=60):
+    """Made-up lines, truth 1, whose lead-ins move the detection question's shift and are shared, where they are few."""
+    rng = np.random.default_rng(2)
+    for _ in range(n_lines):
+        rows = []
+        levels = np.linspace(-3, 3, 24)
+        leads = rng.normal(0, 1.5, n_leads)
+        for i, x in enumerate(levels):
+            base = {"task": "question/words", "wording": "a", "item": f"q{i:02}", "prompt": f"q{i}", "mass": 0.5}
+            rows.append(base | {"arm": "none", "unit": "none", "yes_logodds": float(x)})
+            rows += [
+                base | {"arm": "concept", "unit": f"c{c:02}", "yes_logodds": float(0.6 * x + 1 + rng.normal(0, 0.2))}
+                for c in range(40)
+            ]
+        for trial in range(160):
+            lead = trial % n_leads
+            base = {"task": "detection/words", "wording": "a", "item": f"lead {lead}", "prompt": f"{lead}", "mass": 0.5}
+            shift = 1 - 0.4 * -1 + 1 + leads[lead] + rng.normal(0, 0.2)
+            rows.append(base | {"arm": "concept", "unit": f"c{trial % 40:02}", "yes_logodds": float(-1 + shift)})
+            if trial < n_leads:
+                rows.append(base | {"arm": "none", "unit": f"lead {lead}", "yes_logodds": -1.0})
+        yield control_line(pl.DataFrame(rows))
+
+
+@pytest.mark.parametrize("n_leads", [13, 40, 160])
+def test_the_bounds_hold_the_truth_whether_or_not_concepts_share_lead_ins(n_leads):
+    """60 lines; without the part of shared lead-ins the bounds of 13 held in 20 of them. 54 as above."""
+    lines = list(lines_with_lead_ins(n_leads))
+    assert all(line.undetermined_because is None for line in lines)
+    assert sum(line.score.low <= 1 <= line.score.high for line in lines) >= 54
+    shared = [line.score.se_items for line in lines]
+    assert min(shared) > 0.1 if n_leads == 13 else max(shared) < 1e-6
+
+
 def test_another_level_gives_other_bounds_and_the_same_score():
     trials = subject(detects=1)
     narrow, wide = control_line(trials, level=0.9), control_line(trials, level=0.99)

@@ -503,13 +503,16 @@ def dealt():
 
 def test_dealing_keeps_every_reply_and_read_out_where_it_was(dealt):
     _, before, after = dealt
-    kept = ["key", "protocol", "task", "wording", "reply", "named_text", "noticed", "yes_logodds", "answer", "item"]
+    kept = ["key", "protocol", "task", "wording", "reply", "named_text", "noticed", "yes_logodds", "answer"]
     assert before.select(kept).sort("key").equals(after.select(kept).sort("key"))
+    asked = pl.col("task").str.starts_with("question")
+    questions = [frame.filter(asked).select("key", "item").sort("key") for frame in (before, after)]
+    assert questions[0].equals(questions[1])
 
 
 def test_conditions_are_dealt_within_an_experiment_a_task_and_a_wording(dealt):
     _, before, after = dealt
-    within = ["protocol", "task", "wording", "arm", "concept", "layer", "strength"]
+    within = ["protocol", "task", "wording", "arm", "concept", "layer", "strength", "item"]  # pairs stay pairs
     counts = [frame.group_by(within).len().sort(within) for frame in (before, after)]
     assert counts[0].equals(counts[1])
     joined = before.join(after, on="key", suffix="_now")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from introspect.analysis.crossed import with_items, with_left_out_items
+from introspect.analysis.crossed import shared_items_variance, with_items, with_left_out_items
 from introspect.analysis.exact import exact_bounds
 from introspect.analysis.interval import Interval
 from introspect.analysis.intervals import all_but_agree, bca, doubtful, over_concepts, verdict
@@ -216,6 +216,19 @@ def test_one_concept_or_one_item_is_no_sample():
     assert with_items(np.full((3, 2), np.nan)) == Interval(None, None, None, 0.975, 0, "none")
     assert with_items(np.array([[1.0, 2.0]])) == Interval(1.5, None, None, 0.975, 1, "none")
     assert with_items(np.array([[1.0], [2.0]])).method == "none"
+
+
+def test_items_that_concepts_share_add_their_variance_and_items_of_one_concept_none():
+    rng = np.random.default_rng(8)
+    effects = rng.normal(size=30)
+    concepts, items = np.divmod(np.arange(40 * 30), 30)
+    weights = np.full(40 * 30, 1 / (40 * 30))
+    found = shared_items_variance(effects[items], weights, concepts, items)
+    assert found == pytest.approx(effects.var(ddof=1) / 30, rel=0.05)
+    assert shared_items_variance(rng.normal(size=1200), weights, concepts, np.arange(1200)) == pytest.approx(
+        0, abs=1e-12
+    )
+    assert shared_items_variance(effects[items], weights, concepts, np.zeros(1200, dtype=int)) == 0
 
 
 def test_items_left_out_one_by_one_add_their_variance():
