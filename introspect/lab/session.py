@@ -17,8 +17,8 @@ from introspect.concepts import ConceptSet, load_concepts
 from introspect.errors import IntrospectError, LayerError, StrengthError, UnknownNameError
 from introspect.plots.text import visible
 from introspect.protocols.materials import Materials
-from introspect.protocols.protocol import Scene
 from introspect.protocols.registry import protocol
+from introspect.protocols.scene import Scene
 from introspect.protocols.trials import answered, request
 from introspect.records import Plan, Projection, Record, Trial, TrialSpec, Where, digest
 from introspect.report.segments import Shaded, shade

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from introspect.errors import PlanError
-from introspect.protocols.protocol import LETTERS, Asked, Item, Scene, labelled
+from introspect.protocols.scene import LETTERS, Asked, Item, Scene, labelled
 
 YES_NO = {"words": ("yes", "no"), "digits": ("1", "0"), "": ("yes", "no")}
 CONSONANTS = "BCDFGHJKLMNPQRSTVWXZ"

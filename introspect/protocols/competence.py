@@ -9,7 +9,8 @@ Source: the damage guards that the steering literature asks for; paragraphs and 
 from collections.abc import Sequence
 from typing import TypeVar
 
-from introspect.protocols.protocol import CLEAN_ARM, LETTERS, Asked, Item, Protocol, Scene, labelled
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import LETTERS, Asked, Item, Scene, labelled
 from introspect.stimuli import MultipleChoice
 
 T = TypeVar("T")

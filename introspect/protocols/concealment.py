@@ -10,7 +10,8 @@ Source: Lindsey (2025), discussion of concealment as a dual use; the design is o
 """
 
 from introspect.protocols.choices import lettered, yes_no
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:

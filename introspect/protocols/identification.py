@@ -12,7 +12,8 @@ Source: Pearson-Vogel et al. (2026), section on nine concepts; Nygaard (2026), o
 from dataclasses import replace
 
 from introspect.protocols.choices import coded, opaque_codes
-from introspect.protocols.protocol import CLEAN_ARM, LETTERS, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import LETTERS, Asked, Item, Scene
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:

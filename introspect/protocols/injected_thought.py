@@ -13,7 +13,8 @@ Source: Lindsey (2025), experiment 1, with the controls of its appendix; the ran
 Gurnee et al. (2026), section 3.1; the third person: Lederman and Mahowald (2026). The wordings are ours.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:

@@ -7,7 +7,8 @@ first option is always "written in the text", whatever its letter.
 Source: Singh, Linzen and Ravfogel (2026), on input against activation edits.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene, labelled
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene, labelled
 
 WRITTEN, INJECTED = "it was written in the text", "it was placed in the activations"
 

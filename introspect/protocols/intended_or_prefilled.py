@@ -8,7 +8,8 @@ at the same norm (``other``), or none. In ``later`` the word's own vector acts o
 Source: Lindsey (2025), experiment 3. The forced choice is ours.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, Arm, Asked, Item, Protocol, Scene, labelled
+from introspect.protocols.protocol import CLEAN_ARM, Arm, Protocol
+from introspect.protocols.scene import Asked, Item, Scene, labelled
 from introspect.protocols.sentences import sentence_for
 
 MEANT, SLIP = "I meant to say it", "it was a slip"

@@ -9,7 +9,8 @@ sentence is put into the reply, in ``sampled`` the subject writes it, and a repl
 Source: Lindsey (2025), experiment 4. The centred cosine: see the notes on massive activations in docs/experiments.md.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 from introspect.protocols.sentences import sentence_for
 
 INSTRUCTIONS = ("think", "dont_think")

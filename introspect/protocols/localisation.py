@@ -7,7 +7,8 @@ Source: Godet (2025), introspection via localisation; Hahami et al. (2026), sect
 does this as well, so it shows that the information is carried to the answer, not that anything is known about it.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, LETTERS, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import LETTERS, Asked, Item, Scene
 from introspect.protocols.sentences import sentences_for
 
 

@@ -1,6 +1,6 @@
 """Drawing sentences that have nothing to do with a concept."""
 
-from introspect.protocols.protocol import Asked, Scene
+from introspect.protocols.scene import Asked, Scene
 
 
 def sentence_for(scene: Scene, asked: Asked) -> str:

@@ -9,7 +9,8 @@ Source: Pearson-Vogel et al. (2026), section on the two-turn protocol; Lindsey (
 """
 
 from introspect.protocols.choices import lettered, yes_no
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:

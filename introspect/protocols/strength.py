@@ -8,7 +8,8 @@ Source: Hahami et al. (2026), section on strength; Martorell and Bianchi (2026),
 """
 
 from introspect.protocols.localisation import mark, marked_lines
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 from introspect.protocols.sentences import sentences_for
 from introspect.records import Also
 

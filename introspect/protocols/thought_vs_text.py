@@ -8,7 +8,8 @@ and the sentence, too. No sentence is drawn that contains the concept, an alias 
 Source: Lindsey (2025), experiment 2. The forced choice by the subject is ours.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, LETTERS, Asked, Item, Protocol, Scene, labelled
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import LETTERS, Asked, Item, Scene, labelled
 from introspect.protocols.sentences import sentence_for
 
 

@@ -6,7 +6,8 @@ drawn that mentions the concept or something near it.
 Source: the open questions of Lindsey (2025), experiment 1, taken to natural tasks; the design is ours.
 """
 
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 
 
 def items(scene: Scene, asked: Asked) -> list[Item]:

@@ -11,7 +11,8 @@ Source: Singh, Linzen and Ravfogel (2026), on input against activation edits; th
 """
 
 from introspect.protocols.choices import yes_no
-from introspect.protocols.protocol import CLEAN_ARM, Arm, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Arm, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 
 NEUTRAL = "something"
 WRITTEN = frozenset({"text", "both"})

@@ -14,7 +14,8 @@ why entropy has to be matched; Lederman and Mahowald (2026), on the third person
 from dataclasses import replace
 
 from introspect.protocols.choices import yes_no
-from introspect.protocols.protocol import CLEAN_ARM, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import CLEAN_ARM, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 from introspect.split import on_side
 from introspect.stimuli import Question
 

@@ -11,7 +11,8 @@ from itertools import product
 from typing import Any
 
 from introspect.errors import LayerError, PlanError
-from introspect.protocols.protocol import Arm, Asked, Item, Protocol, Scene
+from introspect.protocols.protocol import Arm, Protocol
+from introspect.protocols.scene import Asked, Item, Scene
 from introspect.records import Plan, SubjectIdentity, TrialSpec, VectorRef
 from introspect.split import draw_on_side
 from introspect.stimuli import Wording

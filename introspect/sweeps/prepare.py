@@ -15,8 +15,9 @@ from introspect.errors import PlanError, RunFolderError
 from introspect.multiple_choice import load_multiple_choice
 from introspect.progress import track
 from introspect.protocols.materials import Materials, option_tokens
-from introspect.protocols.protocol import Protocol, Scene
+from introspect.protocols.protocol import Protocol
 from introspect.protocols.registry import protocol
+from introspect.protocols.scene import Scene
 from introspect.protocols.trials import prompt_of, replies
 from introspect.records import SCHEMA_VERSION, Family, Manifest, Plan, Scales, TrialSpec
 from introspect.stimuli import Stimuli, Wording, load_stimuli

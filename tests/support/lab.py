@@ -17,7 +17,7 @@ N_TOKENS = 4096
 def corpus() -> tuple[str, ...]:
     """What the tokenizer is trained on: the shipped files, and the words of the shipped lists in any case."""
     from introspect.concepts import load_concepts, shipped_lists
-    from introspect.protocols.protocol import LETTERS
+    from introspect.protocols.scene import LETTERS
     from introspect.stimuli import SHIPPED
 
     files = [file.read_text("utf-8") for file in sorted((SHIPPED / "default").iterdir(), key=lambda file: file.name)]

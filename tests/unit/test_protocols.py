@@ -22,8 +22,9 @@ from introspect.graders.intent import read_intent
 from introspect.graders.options import choose_option, repeats
 from introspect.graders.rules import RuleGrader
 from introspect.protocols.check import problems
-from introspect.protocols.protocol import FAMILIES, Asked
+from introspect.protocols.protocol import FAMILIES
 from introspect.protocols.registry import PROTOCOLS, protocol
+from introspect.protocols.scene import Asked
 from introspect.protocols.yes_no import questions
 from introspect.split import side_of
 from introspect.stimuli import MARK, SLOT, Stimuli, Turn, Wording
