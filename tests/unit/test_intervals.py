@@ -194,6 +194,19 @@ def test_an_interval_with_items_is_longer_than_one_over_concepts_where_items_mat
     assert longer.high - longer.low > 1.3 * (over.high - over.low)
 
 
+def test_where_nothing_ever_happens_what_is_subtracted_does_not_make_the_interval_short():
+    """No concept of 74 is named; other names are given a little more often for some than for others."""
+    rng = np.random.default_rng(9)
+    none = -rng.uniform(0, 0.004, 74)
+    found, exact = over_concepts(none, bounds=DIFFERENCE), over_concepts(np.zeros(74), bounds=DIFFERENCE)
+    assert found.method == "exact"
+    assert ends(found) == pytest.approx(ends(exact), abs=0.005)
+    few = over_concepts(none[:20], bounds=DIFFERENCE)
+    assert verdict(few, 0.10) == "undetermined"  # 0.20 of concepts could still do it
+    spread = over_concepts(none * 100, bounds=DIFFERENCE)
+    assert spread.method == "t"
+
+
 def test_cells_that_were_not_tried_are_left_out():
     rng = np.random.default_rng(6)
     cells = rng.normal(size=(12, 9))

@@ -239,5 +239,6 @@ def _on_the_line(part: Part, rules: Rules, line: ControlLine) -> PartResult:
     status: Status = "undetermined" if line.undetermined_because else verdict(interval, rules.logodds)
     spread = None
     if score.se_concepts is not None and score.se_questions is not None:
-        spread = math.hypot(score.se_concepts, score.se_questions) * math.sqrt(len(line.concepts))
+        parts = (score.se_concepts, score.se_questions, score.se_items or 0.0)
+        spread = math.hypot(*parts) * math.sqrt(len(line.concepts))
     return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because, spread)
