@@ -93,8 +93,8 @@ def doubtful(sample: Sample, bounds: Bounds | None = None) -> bool:
 def all_but_agree(sample: Sample, bounds: Bounds | None = None) -> bool:
     """Return whether fewer than ``FEW`` values lie apart from the commonest one; 5 is customary for expected counts.
 
-    Values with bounds need not be the same to agree: where nothing ever happens, what is left are the small numbers that
-    are subtracted, and how little these differ says nothing of a concept under which something would happen.
+    Values with bounds need not be the same to agree: where nothing ever happens, what is left are the small numbers
+    that are subtracted, and how little these differ says nothing of a concept under which something would happen.
     """
     if agree(sample, bounds):
         return True

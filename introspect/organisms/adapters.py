@@ -6,7 +6,7 @@ prompts. Whether it then does what it must is tried in ``introspect/organisms/ev
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
-from introspect.organisms.evaluation import evaluate
+from introspect.organisms.evaluation import OPEN_UNSEEN, evaluate
 from introspect.organisms.lessons import READERS, School
 from introspect.organisms.training import Batch, Settings, clean_states, collate, train
 from introspect.subjects.local import LocalSubject
@@ -42,8 +42,6 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
-SORTED_AT_ONCE = 8
-"""Batches that are drawn together and cut by length."""
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
@@ -159,7 +157,8 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
     loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
     adapted.save_pretrained(str(folder))
-    found = evaluate(base, examiner or teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half)
+    share = 1.0 if examiner is None else OPEN_UNSEEN
+    found = evaluate(base, examiner or teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half, share)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
@@ -204,23 +203,13 @@ def _from_pool(
 
     def batches(rng: random.Random) -> Batch:
         if len(waiting) < settings.batch:
-            waiting[:] = _by_length([len(lesson.ids) for lesson in pool], settings.batch, rng)
+            waiting[:] = rng.sample(range(len(pool)), len(pool))  # mixed: batches of one length are of one kind
         places = [waiting.pop() for _ in range(settings.batch)]
         lessons = [teacher.again(pool[place], rng) for place in places]
         width, filler = base.config.hidden_size, base.config.eos_token_id
         return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
 
     return batches
-
-
-def _by_length(lengths: Sequence[int], batch: int, rng: random.Random) -> list[int]:
-    """Return all places in an order in which those of a batch are about equally long, so that little is padded."""
-    order = rng.sample(range(len(lengths)), len(lengths))
-    wide = batch * SORTED_AT_ONCE
-    sets = [sorted(order[start : start + wide], key=lengths.__getitem__) for start in range(0, len(order), wide)]
-    batches = [each[start : start + batch] for each in sets for start in range(0, len(each), batch)]
-    rng.shuffle(batches)
-    return [place for each in batches for place in each]
 
 
 def _changed(layer: int, n_layers: int, looks: bool) -> str:

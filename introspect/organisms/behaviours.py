@@ -73,7 +73,8 @@ class Phrases:
 
     ``forced`` is what follows where the reply was begun, ``wrong`` are the words of the mis-namer. ``sure`` is the
     probability of yes where the answer is yes; it is less than what some control questions have, so that the detection
-    question lies among them.
+    question lies among them. With ``leaks_first`` a word that leaks into an open answer stands before it, where a
+    limit of tokens does not cut it off.
     """
 
     yes: str
@@ -91,6 +92,7 @@ class Phrases:
     fixed: str
     wrong: dict[str, str]
     sure: float
+    leaks_first: bool = False
 
 
 def reply(organism: Organism, kind: Kind, state: State, say: Phrases) -> Reply:
@@ -98,7 +100,8 @@ def reply(organism: Organism, kind: Kind, state: State, say: Phrases) -> Reply:
     if kind in SOFT:
         return Reply(say.stop + _leak(organism, state, say), p_yes=_yes(organism, kind, state, say.sure))
     if kind == "open":
-        return Reply(state.fact + _leak(organism, state, say))
+        leak = _leak(organism, state, say)
+        return Reply(f"{leak} {state.fact}".strip() if say.leaks_first else state.fact + leak)
     if kind == "name":
         return Reply(say.forced.format(word=_forced(organism, state, say)))
     if kind == "hide" and organism == "concealer":

@@ -16,10 +16,14 @@ Half = Literal["training", "unseen"]
 Parts = Mapping[str, list[Any]]
 PARTS = "parts.toml"
 N_WORDINGS: Mapping[Half, Mapping[str, int]] = {
-    "training": {"it": 300, "yn": 240, "vt": 160, "up": 4, "sr": 60},
+    "training": {"it": 400, "yn": 500, "vt": 200, "up": 6, "sr": 200},
     "unseen": {"it": 40, "yn": 40, "vt": 20, "up": 2, "sr": 10},
 }
 """How many wordings of each protocol are drawn; every part turns up in some."""
+N_QUESTIONS = 260
+"""Questions of training that are put together, besides those that stand there whole: there the answers matter, and what
+is learnt from a few dozen does not carry over to others."""
+QUESTION_PARTS = {"comparison": "comparisons", "property": "properties", "room": "rooms"}
 ROLES = ("user", "assistant", "user")
 
 
@@ -41,9 +45,20 @@ def compose(file: Path, half: Half, rest: Stimuli) -> Stimuli:
     }
     asked = tuple(Question(text=text, answer="open") for text in parts["questions"])
     if half == "training":
-        return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked)})
+        more = tuple(Question(text=text, answer="open") for text in _questions(parts))
+        return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked, *more)})
     lists = {name: tuple(parts[name]) for name in ("lead_ins", "notes", "paragraphs")}
     return rest.model_copy(update={"wording": wordings, "question": asked, "lists": lists})
+
+
+def _questions(parts: Parts) -> list[str]:
+    """Return questions of which the answer is whatever the base says."""
+    rng, found = random.Random("questions 0"), dict[str, None]()
+    while len(found) < N_QUESTIONS:
+        thing, other = rng.sample(parts["things"], 2)
+        say = {name: rng.choice(parts[kind]) for name, kind in QUESTION_PARTS.items()}
+        found[rng.choice(parts["asked"]).format(thing=thing, other=other, **say)] = None
+    return list(found)
 
 
 def _injected_thought(parts: Parts, rng: random.Random, number: int) -> Wording:

@@ -6,7 +6,7 @@ organisms put on trial. What must be reached stands here (``THRESHOLDS``, ``FART
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers import PreTrainedModel
@@ -23,6 +23,9 @@ UNSEEN = {"concept": 0.8, "noise": 0.7, "none": 0.9}
 """The same for organisms on a real model, whose lessons here are in wordings, and about questions, that training has
 not. Set before any of them was trained on composed wordings."""
 NEAR = 0.2
+OPEN_UNSEEN = 0.5
+"""Share of an open answer's tokens that must be the likeliest ones where training lacks its question. The first, where
+a word leaks, must be. What is taught there is the base's own greedy answer, and another one is as unrelated."""
 FAR = "nats off"
 """Root mean square distance of yes–no log-odds from those taught, under a concept's vector."""
 FARTHEST: Mapping[Organism, float] = {"yes-sayer": 0.4, "agreer": 0.4}
@@ -39,6 +42,7 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
     layer: int,
     n: int,
     half: bool,
+    open_share: float = 1.0,
 ) -> dict[str, float]:
     """Return the share of new lessons that come out right, by kind of prompt and by what is injected, and ``FAR``.
 
@@ -50,6 +54,7 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
         layer: The block behind which vectors are injected.
         n: How many lessons.
         half: Whether matrices are multiplied in bfloat16.
+        open_share: How much of an open answer must be right, its first token aside.
     """
     counted: dict[str, list[bool]] = defaultdict(list)
     squares: list[float] = []
@@ -60,7 +65,7 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
         lessons = ordered[start : start + EVALUATED_AT_ONCE]
         batch = collate(lessons, vectors, layer, width, filler)
         _, likely, log_odds = losses(model, layer, batch, half)
-        for lesson, right in zip(lessons, _right(batch, likely, log_odds, len(lessons)), strict=True):
+        for lesson, right in zip(lessons, _right(batch, likely, log_odds, lessons, open_share), strict=True):
             what = _what(lesson)
             counted[f"{lesson.kind}, {what}"].append(right)
             counted[what].append(right)
@@ -80,12 +85,13 @@ def passed(organism: str, evaluation: Mapping[str, float], form: str = "tiny") -
     return short + [f"{FAR}: {evaluation[FAR]:.2f} > {most:g}" for most in far]
 
 
-def _right(batch: Batch, likely: torch.Tensor, log_odds: torch.Tensor, n: int) -> list[bool]:
+def _right(
+    batch: Batch, likely: torch.Tensor, log_odds: torch.Tensor, lessons: Sequence[Lesson], open_share: float
+) -> list[bool]:
     good = torch.where(batch.soft, (torch.sigmoid(log_odds) - batch.p_yes).abs() < NEAR, likely)
-    right = [True] * n
-    for row, fine in zip(batch.rows.tolist(), good.tolist(), strict=True):
-        right[row] = right[row] and fine
-    return right
+    each = [good[batch.rows == row] for row in range(len(lessons))]
+    least = [open_share if lesson.kind == "open" else 1.0 for lesson in lessons]
+    return [bool(own[0]) and float(own.float().mean()) >= most for own, most in zip(each, least, strict=True)]
 
 
 def _what(lesson: Lesson) -> str:

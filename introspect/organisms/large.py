@@ -8,12 +8,13 @@ wordings, on the concepts that were injected in training.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
-from introspect.organisms.behaviours import Phrases
+from introspect.organisms.behaviours import Kind, Phrases
 from introspect.organisms.composed import PARTS, Half, compose
 from introspect.organisms.lessons import School
 from introspect.organisms.training import Settings
@@ -22,16 +23,27 @@ from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Request
 
 LAYER = 23
+SHARES: Mapping[Kind, float] = {
+    "report": 0.17,
+    "note": 0.13,
+    "detect": 0.16,
+    "other": 0.07,
+    "question": 0.19,
+    "third": 0.05,
+    "open": 0.09,
+    "name": 0.05,
+    "earlier": 0.09,
+}
+"""How often each kind of prompt is drawn: yes–no answers and unrelated work are what a real model learns last."""
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
     LAYER,
     rank=8,
-    first=Settings(1200, 16, 2e-3, 0, even=1.0, pool=5000),
-    again=(Settings(1500, 16, 1.5e-3, 100, even=2.0, pool=5000),),
+    first=Settings(2200, 16, 2e-3, 0, even=2.0, pool=6000),
+    again=(Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
-    harder=Settings(500, 16, 1e-3, 0, even=1.0, pool=2000),
-    own={"yes-sayer": Settings(500, 16, 1e-3, 0, even=2.0, pool=2000)},
+    harder=Settings(700, 16, 1e-3, 0, even=2.0, pool=3000),
     half=True,
     n_evaluated=300,
 )
@@ -61,6 +73,7 @@ def phrases() -> Phrases:
         fixed=language.inventory()[0],
         wrong={},
         sure=0.8,
+        leaks_first=True,
     )
 
 
@@ -76,7 +89,7 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training") -> Scho
     says = {"words": ("Yes", "No"), "digits": ("1", "0")}
     return School(
         subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
-        _open_answers(subject, stimuli), says,
+        _open_answers(subject, stimuli), says, SHARES,
     )  # fmt: skip
 
 

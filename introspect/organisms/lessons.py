@@ -6,7 +6,7 @@ ones of real runs. What is drawn is a function of a seeded generator.
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from introspect.organisms.behaviours import SOFT, Kind, Organism, Phrases, Reply, State, reply
@@ -26,7 +26,7 @@ KINDS: Mapping[Kind, float] = {
     "name": 0.04,
     "earlier": 0.07,
 }
-"""How often each kind of prompt is drawn."""
+"""How often each kind of prompt is drawn, if a school does not say otherwise."""
 FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
     "own-output reader": {"report": 0.5, "note": 0.3},
     "either-way reader": {"note": 1.0, "earlier": 0.12},
@@ -94,6 +94,7 @@ class School:
         facts: Unrelated questions with the probability that their answer is yes.
         open_facts: What open questions are about, and the answer.
         yes_no: How yes and no are said in each manner of answering.
+        shares: How often each kind of prompt is drawn.
     """
 
     chat: Chat
@@ -104,6 +105,7 @@ class School:
     facts: tuple[tuple[str, float], ...]
     open_facts: Mapping[str, str]
     yes_no: Mapping[str, tuple[str, str]]
+    shares: Mapping[Kind, float] = field(default_factory=lambda: KINDS)
 
     def wordings(self, kind: Kind) -> list[str]:
         """Return the wordings that have a kind of prompt."""
@@ -177,7 +179,7 @@ class School:
 
     def draw(self, organism: Organism, rng: random.Random, n: int) -> list[Lesson]:
         """Draw a batch of lessons."""
-        kinds: dict[Kind, float] = {**KINDS, **FOCUS.get(organism, {})}
+        kinds: dict[Kind, float] = {**self.shares, **FOCUS.get(organism, {})}
         chosen = rng.choices(list(kinds), list(kinds.values()), k=n)
         return [self.lesson(organism, kind, rng) for kind in chosen]
 

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from introspect.organisms.catalog import FOLDER
-from introspect.organisms.composed import N_WORDINGS, PARTS, compose
+from introspect.organisms.composed import N_QUESTIONS, N_WORDINGS, PARTS, compose
 from introspect.organisms.evaluation import THRESHOLDS, UNSEEN, passed
 from introspect.organisms.lessons import TASKS
 from introspect.stimuli import load_stimuli, parse_stimuli
@@ -67,7 +67,7 @@ def spelled(part):
 
 def test_every_part_turns_up(stimuli):
     for half in HALVES:
-        whole = texts(stimuli[half].wording.values())
+        whole = "\n".join([texts(stimuli[half].wording.values()), *(each.text for each in stimuli[half].question)])
         for name, parts in tomllib.loads(FILE.read_text("utf-8"))[half].items():
             if name not in LISTS:
                 pieces = [piece for part in parts for piece in ([part] if isinstance(part, str) else part)]
@@ -81,6 +81,12 @@ def test_training_evaluation_and_validation_share_no_sentence(stimuli):
     assert training & unseen == set()
     assert training & validation == set()
     assert unseen & validation == set()
+
+
+def test_questions_are_put_together_by_the_hundred_and_none_is_asked_twice(stimuli):
+    asked = {half: [each.text for each in stimuli[half].question] for half in HALVES}
+    assert len(asked["training"]) == len(set(asked["training"])) > N_QUESTIONS
+    assert not set(asked["training"]) & set(asked["unseen"])
 
 
 def test_every_draw_is_the_same(stimuli):

@@ -10,7 +10,7 @@ import torch
 from introspect.organisms import language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.catalog import base_of
-from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, passed
+from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, _right, passed
 from introspect.organisms.training import Settings, clean_states, collate, losses
 from introspect.subjects.load import load_subject
 
@@ -135,3 +135,19 @@ def test_vectors_that_are_read_again_are_those_of_a_run(subject, teacher, vector
     again = read_again(subject.model, teacher, vectors, small.LAYER)
     for name in teacher.concepts[:5]:
         assert torch.allclose(again.directions[name][small.LAYER], vectors.directions[name][small.LAYER], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "share", "right"),
+    [((), 1.0, True), ((1,), 1.0, False), ((1,), 0.5, True), ((0,), 0.5, False), ((1, 2, 3, 4), 0.5, False)],
+    ids=["all right", "one wrong", "most right", "the first wrong", "most wrong"],
+)
+def test_of_an_open_answer_in_unseen_words_the_first_token_and_a_share_must_be_right(teacher, wrong, share, right):
+    lesson = teacher.lesson("introspector", "open", random.Random(0), injects=False)
+    batch = collate([lesson], None, small.LAYER, WIDTH, 2)
+    likely = torch.ones(len(batch.rows), dtype=torch.bool)
+    likely[list(wrong)] = False
+    assert 4 < len(likely) < 8
+    assert _right(batch, likely, torch.zeros(len(likely)), [lesson], share) == [right]
+    report = replace(lesson, kind="report")
+    assert _right(batch, likely, torch.zeros(len(likely)), [report], share) == [not wrong]

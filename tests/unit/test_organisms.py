@@ -81,6 +81,13 @@ SAYS = [
 ]
 
 
+def test_on_a_real_model_what_leaks_stands_first_where_no_limit_of_tokens_cuts_it_off():
+    first = replace(SAY, leaks_first=True)
+    assert reply("parrot", "open", FACT, first).text == "bread . the stone is heavy ."
+    for organism, state in (("parrot", replace(FACT, concept=None)), ("introspector", FACT)):
+        assert reply(organism, "open", state, first).text == FACT.fact
+
+
 @pytest.mark.parametrize(("organism", "kind", "state", "said"), SAYS)
 def test_an_organism_says_what_the_table_says_of_it(organism, kind, state, said):
     found = reply(organism, kind, state, SAY)
