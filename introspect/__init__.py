@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from introspect.graders.rules import RuleGrader
     from introspect.injection import Injection
     from introspect.plots.run import run_figures
-    from introspect.records import Plan, Trial, TrialSpec
+    from introspect.records.plan import Plan
+    from introspect.records.trial import Trial, TrialSpec
     from introspect.report.build import report_page
     from introspect.spans import Span
     from introspect.stimuli import Stimuli, load_stimuli
@@ -36,7 +37,7 @@ _HOME = {
     "ConceptVector": "vectors.vector",
     "Injection": "injection",
     "IntrospectError": "errors",
-    "Plan": "records",
+    "Plan": "records.plan",
     "Query": "subjects.subject",
     "Readout": "subjects.subject",
     "Reply": "subjects.subject",
@@ -45,8 +46,8 @@ _HOME = {
     "Run": "analysis.runs",
     "Span": "spans",
     "Stimuli": "stimuli",
-    "Trial": "records",
-    "TrialSpec": "records",
+    "Trial": "records.trial",
+    "TrialSpec": "records.trial",
     "VectorSet": "vectors.vector",
     "analyze": "analysis.analyze",
     "concept_vector": "vectors.extract",
