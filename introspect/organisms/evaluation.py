@@ -54,7 +54,7 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
         layer: The block behind which vectors are injected.
         n: How many lessons.
         half: Whether matrices are multiplied in bfloat16.
-        open_share: How much of an open answer must be right, its first token aside.
+        open_share: How much of an open answer must be right; its first token always must.
     """
     counted: dict[str, list[bool]] = defaultdict(list)
     squares: list[float] = []
@@ -91,7 +91,7 @@ def _right(
     good = torch.where(batch.soft, (torch.sigmoid(log_odds) - batch.p_yes).abs() < NEAR, likely)
     each = [good[batch.rows == row] for row in range(len(lessons))]
     least = [open_share if lesson.kind == "open" else 1.0 for lesson in lessons]
-    return [bool(own[0]) and float(own.float().mean()) >= most for own, most in zip(each, least, strict=True)]
+    return [bool(own[0]) and float(own.float().mean()) >= share for own, share in zip(each, least, strict=True)]
 
 
 def _what(lesson: Lesson) -> str:
