@@ -100,6 +100,33 @@ def test_one_concept_alone_cannot_be_told_from_a_habit():
     assert value(measures.agreement, *rows) == {}
 
 
+def test_an_unreadable_reply_can_name_one_thing_only_and_none_where_nothing_else_is_named():
+    rows = [row(concept="bread", named=name, wording=w) for w, name in zip("abc", ("dust", None, "stone"), strict=True)]
+    rows += [row(concept="dust", wording=w) for w in "abc"]
+    lost = row(concept="bread", noticed="unreadable", wording="d")
+    found = [value(measures.agreement, *rows, lost, counting=counting)["bread"] for counting in COUNTINGS]
+    assert found[2] == pytest.approx(1 / 6)  # dust or stone: one of six pairs, not three
+    assert found[0] < found[1] == 0
+    second = row(concept="bread", noticed="unreadable", wording="e")
+    assert value(measures.agreement, *rows, lost, second, counting="for")["bread"] == pytest.approx(3 / 10)
+    silent = [row(concept=c, wording=w) for c in WORDS for w in "ab"]
+    assert value(measures.agreement, *silent, lost, counting="for")["bread"] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_whatever_unreadable_replies_name_agreement_is_not_beyond_what_they_count_for(data):
+    names = st.sampled_from(["bread", "dust", None])
+    said = [(c, w, data.draw(names), data.draw(st.booleans())) for c in ("bread", "dust") for w in "abb"]
+    unread = [
+        row(concept=c, wording=w, named=None if lost else name, noticed="unreadable" if lost else "yes")
+        for c, w, name, lost in said
+    ]
+    read = [row(concept=c, wording=w, named=name) for c, w, name, _ in said]
+    most, found = value(measures.agreement, *unread, counting="for"), value(measures.agreement, *read)
+    assert all(found[c] <= most[c] + 1e-12 for c in found)
+
+
 def test_silence_agrees_with_nothing():
     rows = [*reports(lambda c: None, ("a",)), *reports(lambda c: c, ("b",))]
     assert value(measures.agreement, *rows) == each(0)

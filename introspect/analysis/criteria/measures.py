@@ -3,7 +3,8 @@
 Every measure takes the evidence and a way of counting unreadable replies: as they were read, all for the clause, or
 all against it. Where unreadable replies count for a clause, one under the vector is taken for the claim that is looked
 for, and one in the control arm for its opposite; against it, the other way round. A single unreadable reply can name
-one thing only, so against a clause it agrees with each of K concepts at a rate of 1/K.
+one thing only: for agreement it names what most of the readable ones that it is compared with do, and against it it
+agrees with each of K concepts at a rate of 1/K.
 """
 
 from collections import Counter, defaultdict
@@ -67,20 +68,19 @@ def _by_wording(rows: Iterable[Row], counting: Counting) -> dict[str, list[str |
 def _within(names: Mapping[str, Sequence[str | None]]) -> float | None:
     """Return the share of pairs, of different wordings or else of different samples, that name the same."""
     flat = [(wording, name) for wording, said in names.items() for name in said]
-    several = len(names) > 1
-    pairs = [
-        _alike(first, second)
-        for i, (one, first) in enumerate(flat)
-        for other, second in flat[i + 1 :]
-        if not several or one != other
-    ]
-    return fmean(pairs) if pairs else None
-
-
-def _alike(first: str | None, second: str | None) -> bool:
-    if UNREADABLE["for"] in {first, second}:
-        return True
-    return first is not None and first == second and first != UNREADABLE["against"]
+    n_pairs, agree = 0, 0
+    might: dict[int, Counter[str]] = defaultdict(Counter)  # what unreadable replies are compared with
+    for i, (one, first) in enumerate(flat):
+        for j, (other, second) in enumerate(flat[:i]):
+            if len(names) > 1 and one == other:
+                continue
+            n_pairs += 1
+            agree += first is not None and first == second and first != UNREADABLE["against"]
+            for place, name, partner in ((i, first, second), (j, second, first)):
+                if name == UNREADABLE["for"] and partner not in {None, name}:
+                    might[place][partner or ""] += 1
+    agree += sum(max(each.values()) for each in might.values())
+    return agree / n_pairs if n_pairs else None
 
 
 def _shared(name: str | None, total: Counter[str], own: Sequence[str | None], size: int, n: int) -> float:
