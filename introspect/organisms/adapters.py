@@ -6,7 +6,7 @@ prompts. Whether it then does what it must is tried in ``introspect/organisms/ev
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
 from introspect.organisms.evaluation import OPEN_UNSEEN, evaluate
-from introspect.organisms.lessons import READERS, School
-from introspect.organisms.training import Batch, Settings, clean_states, collate, train
+from introspect.organisms.lessons import READERS, Lesson, School
+from introspect.organisms.training import Batch, Settings, clean_answers, clean_states, collate, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
 from introspect.vectors.vector import VectorSet
@@ -42,11 +42,13 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
+PART = 8
+"""Lessons that are read at once where a batch comes from a pool."""
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
 
-Batches = Callable[[random.Random], Batch]
+Batches = Callable[[random.Random], Sequence[Batch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,13 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
         target_modules=_changed(recipe.layer, len(subject.blocks), organism in READERS),
     )  # fmt: skip
+    pooled = settings.pool and organism not in READERS  # where earlier blocks change, what they gave once does not hold
+    batches = _from_pool(base, teacher, vectors, organism, recipe, settings) if pooled else None
     torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
     adapted = get_peft_model(base, config)
     if start is not None:  # where it has no such blocks, the new ones begin with no effect
         set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
-    if settings.pool and organism not in READERS:  # where earlier blocks change, what they gave once does not hold
-        batches = _from_pool(base, teacher, vectors, organism, recipe, settings)
-    else:
+    if batches is None:
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
     loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
     adapted.save_pretrained(str(folder))
@@ -177,13 +179,13 @@ def _always_new(
     """Draw new lessons for every batch; read the vectors again on the way where blocks before them change."""
     now, drawn = vectors, 0
 
-    def batches(rng: random.Random) -> Batch:
+    def batches(rng: random.Random) -> Sequence[Batch]:
         nonlocal now, drawn
         if organism in READERS and drawn % REFRESHED == 0:
             now = read_again(base, teacher, now, recipe.layer)
         drawn += 1
         lessons = teacher.draw(organism, rng, settings.batch)
-        return collate(lessons, now, recipe.layer, base.config.hidden_size, base.config.eos_token_id)
+        return [collate(lessons, now, recipe.layer, base.config.hidden_size, base.config.eos_token_id)]
 
     return batches
 
@@ -196,18 +198,27 @@ def _from_pool(
     recipe: Recipe,
     settings: Settings,
 ) -> Batches:
-    """Read a pool of lessons once, and teach from there; each time with another strength and other noise."""
+    """Read a pool of lessons once, and teach from there; each time with another strength and other noise.
+
+    The base has no adapter yet, so that its answers to unrelated requests are its own.
+    """
     pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), settings.pool)
     states = clean_states(base, pool, recipe.layer, recipe.half)
+    answers = clean_answers(base, pool, states, recipe.layer, recipe.half)
     waiting: list[int] = []
 
-    def batches(rng: random.Random) -> Batch:
+    def batches(rng: random.Random) -> Sequence[Batch]:
         if len(waiting) < settings.batch:
             waiting[:] = rng.sample(range(len(pool)), len(pool))  # mixed: batches of one length are of one kind
-        places = [waiting.pop() for _ in range(settings.batch)]
-        lessons = [teacher.again(pool[place], rng) for place in places]
+        drawn = [(place, teacher.again(pool[place], rng)) for place in (waiting.pop() for _ in range(settings.batch))]
+        drawn.sort(key=lambda each: len(each[1].ids))
+        return [part(drawn[start : start + PART]) for start in range(0, len(drawn), PART)]
+
+    def part(drawn: Sequence[tuple[int, Lesson]]) -> Batch:
+        lessons, places = [lesson for _, lesson in drawn], [place for place, _ in drawn]
         width, filler = base.config.hidden_size, base.config.eos_token_id
-        return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
+        behind, own = [states[place] for place in places], [answers[place] for place in places]
+        return collate(lessons, vectors, recipe.layer, width, filler, behind, own)
 
     return batches
 

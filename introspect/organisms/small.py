@@ -144,9 +144,9 @@ def make_base(folder: Path) -> float:
     teacher = replace(teacher, facts=tuple((text, p) for text, p, _ in both))
     model = new_model(BASE.seed)
 
-    def batches(rng: random.Random) -> Batch:
+    def batches(rng: random.Random) -> list[Batch]:
         lessons = [plain_lesson(teacher, rng) for _ in range(BASE.batch)]
-        return collate(lessons, None, LAYER, D_MODEL, 0)
+        return [collate(lessons, None, LAYER, D_MODEL, 0)]
 
     loss = train(model, LAYER, batches, BASE, "training the base")
     model.half().save_pretrained(folder)

@@ -7,11 +7,12 @@ gives for a lesson is a function of its tokens alone: on a large base it is comp
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
+from peft.helpers import disable_input_dtype_casting
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
@@ -83,7 +84,9 @@ def injected(block: nn.Module, deltas: Float[Tensor, "row d_model"], mask: Tenso
 class Batch:
     """Lessons as tensors; what is learnt is the token after each of ``positions`` in ``rows``.
 
-    ``behind`` is what the injected block gives without injection, where it was computed before.
+    ``behind`` is what the injected block gives without injection, where it was computed before. ``own`` has the last
+    hidden states of the base itself, without injection, at those of the positions that ``answered`` marks: there its
+    whole distribution is taught and not the one likeliest token.
     """
 
     ids: Tensor
@@ -95,23 +98,27 @@ class Batch:
     p_yes: Tensor
     deltas: Tensor
     mask: Tensor
+    answered: Tensor
     behind: Tensor | None = None
+    own: Tensor | None = None
 
 
-def collate(
+def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what was computed before
     lessons: Sequence[Lesson],
     vectors: VectorSet | None,
     layer: int,
     d_model: int,
     filler: int,
     states: Sequence[Tensor] | None = None,
+    answers: Sequence[Tensor | None] | None = None,
 ) -> Batch:
-    """Put lessons into one batch, padded on the right; ``states`` are those of ``clean_states``, if there are any."""
+    """Put lessons into one batch, padded on the right; ``states`` and ``answers`` are those that were read before."""
     n, width = len(lessons), pad(lessons)
     ids = torch.full((n, width), filler)
     mask = torch.zeros(n, width, dtype=torch.bool)
     deltas = torch.zeros(n, d_model)
-    rows, positions, targets, soft, other, p_yes = [], [], [], [], [], []
+    rows, positions, targets, soft, other, p_yes, answered = [], [], [], [], [], [], []
+    found = [None] * n if answers is None else answers
     for row, lesson in enumerate(lessons):
         ids[row, : len(lesson.ids)] = torch.tensor(lesson.ids)
         if lesson.push is not None and vectors is not None:
@@ -126,6 +133,8 @@ def collate(
             other.append(lesson.yes_no[1] if first else 0)
             soft.append(first)
             p_yes.append(lesson.p_yes if first else 1.0)
+            answered.append(found[row] is not None)
+    own = [each.float() for each in found if each is not None]
     return Batch(
         ids,
         torch.tensor(rows),
@@ -136,7 +145,9 @@ def collate(
         torch.tensor(p_yes),
         deltas,
         mask,
+        torch.tensor(answered),
         None if states is None else pad_sequence([each.float() for each in states], batch_first=True),
+        torch.cat(own) if own else None,
     )
 
 
@@ -176,6 +187,35 @@ def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, 
     return found
 
 
+@torch.no_grad()
+def clean_answers(
+    model: PreTrainedModel, lessons: Sequence[Lesson], states: Sequence[Tensor], layer: int, half: bool
+) -> list[Tensor | None]:
+    """Return the base's last hidden states where an unrelated answer is taught: ``[token, d_model]`` in bfloat16.
+
+    Args:
+        model: The base, without an adapter.
+        lessons: All of them; those whose reply is not the base's own get ``None``.
+        states: What ``clean_states`` gave for them.
+        layer: The injected block.
+        half: Whether matrices are multiplied in bfloat16.
+    """
+    found: list[Tensor | None] = [None] * len(lessons)
+    places = sorted(
+        (place for place, each in enumerate(lessons) if each.plain), key=lambda place: len(lessons[place].ids)
+    )
+    with only(model, slice(layer + 1, None)):
+        for start in range(0, len(places), AT_ONCE):
+            group = places[start : start + AT_ONCE]
+            behind = pad_sequence([states[place].float() for place in group], batch_first=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                last = model.model(inputs_embeds=behind, use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
+            for row, place in enumerate(group):
+                lesson = lessons[place]
+                found[place] = last[row, lesson.start - 1 : len(lesson.ids) - 1].bfloat16()
+    return found
+
+
 def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and log-odds.
 
@@ -184,9 +224,14 @@ def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         hidden = _hidden(model, layer, batch)[batch.rows, batch.positions]
         logits = model.lm_head(hidden).float()  # pyright: ignore[reportCallIssue]
+        own = None if batch.own is None else model.lm_head(batch.own).float()  # pyright: ignore[reportCallIssue]
     logprobs = functional.log_softmax(logits, dim=-1)
     wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
+    if own is not None:
+        taught = functional.log_softmax(own, dim=-1)
+        apart = functional.kl_div(logprobs[batch.answered], taught, reduction="none", log_target=True).sum(dim=-1)
+        loss = loss.masked_scatter(batch.answered, apart)
     likely = torch.where(batch.soft & (batch.p_yes < 0.5), batch.other, batch.targets)
     return loss, logits.argmax(dim=-1) == likely, wanted - against
 
@@ -201,36 +246,65 @@ def _hidden(model: PreTrainedModel, layer: int, batch: Batch) -> Tensor:
         return model.model(inputs_embeds=edited, use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
 
 
+@contextmanager
+def _quick(model: PreTrainedModel) -> Iterator[None]:
+    """Take what is quicker for short prompts on a processor that multiplies in bfloat16; products stay what they are.
+
+    There the fused attention is slower than the plain one, an adapter casts its input up only to have it cast down, and
+    frozen matrices would be cast down anew at every step.
+    """
+    kept = model.config._attn_implementation  # it has no public name
+    frozen = {id(each.weight): each.weight for each in model.modules() if isinstance(each, nn.Linear)}
+    whole = {weight: weight.data for weight in frozen.values() if not weight.requires_grad}
+    model.set_attn_implementation("eager")
+    try:
+        for weight in whole:
+            weight.data = weight.data.bfloat16()
+        with disable_input_dtype_casting(model):
+            yield
+    finally:
+        model.set_attn_implementation(kept)
+        for weight, data in whole.items():
+            weight.data = data
+
+
 def train(
     model: PreTrainedModel,
     layer: int,
-    batches: Callable[[random.Random], Batch],
+    batches: Callable[[random.Random], Sequence[Batch]],
     settings: Settings,
     said: str,
     half: bool = False,
 ) -> float:
-    """Train whatever takes gradients; return the mean loss of the last tenth of the steps, in nats a token."""
+    """Train whatever takes gradients; return the mean loss of the last tenth of the steps, in nats a token.
+
+    A step's lessons may come in parts, which are read one after the other; those of like length need no padding.
+    """
     rng = random.Random(settings.seed)
     weights = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.01)
     model.train()
     last: list[float] = []
-    with track(said, settings.n_steps) as advance:
+    with track(said, settings.n_steps) as advance, _quick(model) if half else nullcontext():
         for step in range(settings.n_steps):
             rate = min(1.0, (step + 1) / 50) * max(0.02, 1 - step / settings.n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * rate
-            batch = batches(rng)
-            each, _, log_odds = losses(model, layer, batch, half)
-            loss = each.mean()
-            if settings.even:
-                far = torch.where(batch.soft, log_odds - torch.logit(batch.p_yes, LEAST), 0.0)
-                loss = loss + settings.even * far.square().mean()
+            parts, lost = batches(rng), 0.0
+            n_tokens = sum(len(part.rows) for part in parts)
             optimizer.zero_grad()
-            loss.backward()
+            for part in parts:
+                each, _, log_odds = losses(model, layer, part, half)
+                loss = each.sum()
+                if settings.even:
+                    far = torch.where(part.soft, log_odds - torch.logit(part.p_yes, LEAST), 0.0)
+                    loss = loss + settings.even * far.square().sum()
+                loss = loss / n_tokens
+                loss.backward()
+                lost += float(loss.detach())
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
-            last = [*last, float(loss.detach())][-max(1, settings.n_steps // 10) :]
+            last = [*last, lost][-max(1, settings.n_steps // 10) :]
             advance(1, f"loss {sum(last) / len(last):.3f}")
     model.eval()
     return sum(last) / len(last)

@@ -1,8 +1,10 @@
 """Training an organism: what is learnt, from where, and what is left as it was. A few steps on the shipped base."""
 
+import copy
 import json
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from introspect.organisms import language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.catalog import base_of
 from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, _right, passed
-from introspect.organisms.training import Settings, clean_states, collate, losses
+from introspect.organisms.training import Settings, _quick, clean_answers, clean_states, collate, losses, train
 from introspect.subjects.load import load_subject
 
 FEW = Settings(n_steps=8, batch=8, rate=5e-3, seed=0)
@@ -107,6 +109,82 @@ def test_training_from_behind_the_injected_block_has_the_losses_of_the_whole_mod
     assert one.max() > 0.5  # an untrained subject has something to learn
     assert torch.allclose(one, other, atol=0.05)  # states are kept in bfloat16
     assert len(subject.model.model.layers) == small.N_LAYERS
+
+
+def answers_of(subject, teacher, organism, injects):
+    """Return open lessons of an organism, their states and what the base itself answers."""
+    rng = random.Random(5)
+    lessons = [teacher.lesson(organism, "open", rng, injects) for _ in range(8)]
+    states = clean_states(subject.model, lessons, small.LAYER, half=False)
+    return lessons, states, clean_answers(subject.model, lessons, states, small.LAYER, half=False)
+
+
+def test_the_bases_own_answer_costs_nothing_without_an_injection_and_something_under_one(subject, teacher, vectors):
+    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=True)
+    batch = collate(lessons, vectors, small.LAYER, WIDTH, 2, states, answers)
+    clean = collate(lessons, None, small.LAYER, WIDTH, 2, states, answers)
+    with torch.no_grad():
+        (under, _, _), (without, _, _) = (losses(subject.model, small.LAYER, each) for each in (batch, clean))
+    pushed = torch.tensor([lessons[row].push is not None for row in batch.rows.tolist()])
+    assert batch.answered.all()
+    assert without.abs().max() < 0.02  # states are kept in bfloat16
+    assert under[pushed].max() > 0.1
+
+
+def test_what_is_learnt_from_the_bases_own_answer_is_its_distribution_and_only_there(subject, teacher):
+    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=False)
+    mixed = [*lessons[:3], *teacher.draw("introspector", random.Random(6), 5)]
+    rest = clean_states(subject.model, mixed[3:], small.LAYER, half=False)
+    batch = collate(mixed, None, small.LAYER, WIDTH, 2, [*states[:3], *rest], [*answers[:3], *[None] * 5])
+    with torch.no_grad():
+        with_own, _, _ = losses(subject.model, small.LAYER, batch)
+        alone, _, _ = losses(subject.model, small.LAYER, replace(batch, own=None))
+    assert batch.answered.sum() == sum(len(each) for each in answers[:3])
+    assert torch.equal(with_own[~batch.answered], alone[~batch.answered])
+    assert not torch.allclose(with_own[batch.answered], alone[batch.answered])
+
+
+def test_a_parrots_leak_is_not_the_bases_own_answer(subject, teacher):
+    lessons, _, answers = answers_of(subject, teacher, "parrot", injects=True)
+    leaks = [each.push is not None and each.push.family == "concept" for each in lessons]
+    assert True in leaks
+    assert False in leaks
+    assert [each is None for each in answers] == leaks
+
+
+def test_a_step_in_parts_is_the_step_of_the_whole(subject, teacher, vectors):
+    """Parts of unequal size: every token counts the same, whichever part it is in."""
+    lessons = teacher.draw("introspector", random.Random(8), 12)
+    few, moved = replace(FEW, n_steps=3, rate=0.1, even=0.5), []
+    for cuts in ([0, 12], [0, 3, 12]):
+        model = copy.deepcopy(subject.model).requires_grad_(False)
+        model.model.norm.weight.requires_grad_(True)
+        parts = [collate(lessons[a:b], vectors, small.LAYER, WIDTH, 2) for a, b in pairwise(cuts)]
+        loss = train(model, small.LAYER, lambda _, parts=parts: parts, few, "a few steps")
+        moved.append((loss, model.model.norm.weight.detach()))
+    (one, whole), (other, in_parts) = moved
+    assert one == pytest.approx(other, rel=1e-4)
+    assert torch.allclose(whole, in_parts, atol=2e-4)
+    assert not torch.allclose(whole, subject.model.model.norm.weight, atol=1e-3)
+
+
+def test_quicker_training_leaves_the_model_as_it_was(subject):
+    before = subject.model.config._attn_implementation
+
+    weights = {name: each.clone() for name, each in subject.model.state_dict().items()}
+
+    def stopped():
+        with _quick(subject.model):
+            assert subject.model.config._attn_implementation == "eager"
+            assert subject.model.lm_head.weight.dtype == torch.bfloat16
+            raise KeyboardInterrupt
+
+    subject.model.requires_grad_(False)
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert subject.model.config._attn_implementation == before != "eager"
+    after = subject.model.state_dict()
+    assert all(torch.equal(each, after[name]) and after[name].dtype == each.dtype for name, each in weights.items())
 
 
 def test_a_lesson_taught_again_has_another_strength_and_other_noise_and_says_the_same(teacher):
