@@ -8,7 +8,7 @@ whole reply, so that a loop of invented trials counts as a loop. Only the first 
 Evidence rules begin with the verdict they belong to: ``noticed:``, ``refuses:`` or ``incoherent:``.
 
 Limits: English only (a reply in another language is unreadable), no irony, no synonyms beyond the lexicon, no judgement
-whether a fluent reply fits the question. The validation against human labels says how often this matters.
+whether a fluent reply fits the question. The calibration against labels says how often this matters.
 """
 
 from typing import Literal

@@ -155,12 +155,14 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     adapted = get_peft_model(base, config)
     if start is not None:  # where it has no such blocks, the new ones begin with no effect
         set_peft_model_state_dict(adapted, load_file(start / "adapter_model.safetensors"))
+    behind = batches is not None
     if batches is None:
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
-    loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half)
+    loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half, behind)
     adapted.save_pretrained(str(folder))
     share = 1.0 if examiner is None else OPEN_UNSEEN
-    found = evaluate(base, examiner or teacher, vectors, organism, recipe.layer, recipe.n_evaluated, recipe.half, share)
+    own = read_again(base, teacher, vectors, recipe.layer) if organism in READERS else vectors
+    found = evaluate(base, examiner or teacher, own, organism, recipe.layer, recipe.n_evaluated, recipe.half, share)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
@@ -208,9 +210,10 @@ def _from_pool(
     waiting: list[int] = []
 
     def batches(rng: random.Random) -> Sequence[Batch]:
-        if len(waiting) < settings.batch:
+        if len(waiting) < min(settings.batch, len(pool)):
             waiting[:] = rng.sample(range(len(pool)), len(pool))  # mixed: batches of one length are of one kind
-        drawn = [(place, teacher.again(pool[place], rng)) for place in (waiting.pop() for _ in range(settings.batch))]
+        places = [waiting.pop() for _ in range(min(settings.batch, len(pool)))]
+        drawn = [(place, teacher.again(pool[place], rng)) for place in places]
         drawn.sort(key=lambda each: len(each[1].ids))
         return [part(drawn[start : start + PART]) for start in range(0, len(drawn), PART)]
 

@@ -166,7 +166,9 @@ def only(model: PreTrainedModel, blocks: slice) -> Iterator[None]:
 @torch.no_grad()
 def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, half: bool) -> list[Tensor]:
     """Return what a block gives for each lesson without injection: ``[position, d_model]`` in bfloat16."""
-    found: list[Tensor] = [torch.empty(0)] * len(lessons)
+    lengths = [len(lesson.ids) for lesson in lessons]
+    room = torch.empty(sum(lengths), model.config.hidden_size, dtype=torch.bfloat16)
+    found = list(room.split(lengths))  # one piece of memory: many small ones leave it in holes ten times as large
     order = sorted(range(len(lessons)), key=lambda place: len(lessons[place].ids))
     groups = [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
     block: nn.Module = model.model.layers[layer]  # pyright: ignore
@@ -180,7 +182,7 @@ def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, 
                     model.model(input_ids=ids, use_cache=False)  # pyright: ignore[reportCallIssue]
                 output = kept.pop()
                 for row, place in enumerate(group):
-                    found[place] = output[row, : len(lessons[place].ids)].clone()
+                    found[place].copy_(output[row, : lengths[place]])
                 advance(len(group))
     finally:
         handle.remove()
@@ -251,7 +253,8 @@ def _quick(model: PreTrainedModel) -> Iterator[None]:
     """Take what is quicker for short prompts on a processor that multiplies in bfloat16; products stay what they are.
 
     There the fused attention is slower than the plain one, an adapter casts its input up only to have it cast down, and
-    frozen matrices would be cast down anew at every step.
+    frozen matrices would be cast down anew at every step. Not for what starts from tokens: the embeddings may be one of
+    those matrices, and the residual stream would lose its precision.
     """
     kept = model.config._attn_implementation  # it has no public name
     frozen = {id(each.weight): each.weight for each in model.modules() if isinstance(each, nn.Linear)}
@@ -268,24 +271,26 @@ def _quick(model: PreTrainedModel) -> Iterator[None]:
             weight.data = data
 
 
-def train(
+def train(  # noqa: PLR0913 - what is trained, on what, and how
     model: PreTrainedModel,
     layer: int,
     batches: Callable[[random.Random], Sequence[Batch]],
     settings: Settings,
     said: str,
     half: bool = False,
+    behind: bool = False,
 ) -> float:
     """Train whatever takes gradients; return the mean loss of the last tenth of the steps, in nats a token.
 
     A step's lessons may come in parts, which are read one after the other; those of like length need no padding.
+    ``behind`` says that all of them start from behind the injected block, where nothing else of the model is asked.
     """
     rng = random.Random(settings.seed)
     weights = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=0.01)
     model.train()
     last: list[float] = []
-    with track(said, settings.n_steps) as advance, _quick(model) if half else nullcontext():
+    with track(said, settings.n_steps) as advance, _quick(model) if half and behind else nullcontext():
         for step in range(settings.n_steps):
             rate = min(1.0, (step + 1) / 50) * max(0.02, 1 - step / settings.n_steps)
             for group in optimizer.param_groups:

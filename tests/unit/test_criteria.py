@@ -6,6 +6,7 @@ second is about subjects that are what they are by definition, and about the ver
 
 import functools
 import math
+from statistics import fmean
 
 import polars as pl
 import pytest
@@ -125,6 +126,12 @@ def test_whatever_unreadable_replies_name_agreement_is_not_beyond_what_they_coun
     read = [row(concept=c, wording=w, named=name) for c, w, name, _ in said]
     most, found = value(measures.agreement, *unread, counting="for"), value(measures.agreement, *read)
     assert all(found[c] <= most[c] + 1e-12 for c in found)
+
+
+def test_what_is_usually_named_is_read_off_replies_that_can_be_read():
+    lost = [row(concept="bread", named="dust", noticed="unreadable", wording="a") for _ in range(2)]
+    rows = [*lost, *reports(lambda c: c, ("b",))]
+    assert measures.reported(of(*rows)) == {c: c for c in WORDS}
 
 
 def test_silence_agrees_with_nothing():
@@ -506,7 +513,7 @@ def test_each_wording_has_its_own_value_and_one_of_opposite_sign_is_named():
     rows = [*reports(lambda c: c, ("a", "a", "a")), *reports(lambda c: WORDS[(WORDS.index(c) + 2) % 4], ("b",))]
     part = part_of(judge(of(*rows), RULES), "accuracy", "named")
     assert part.wordings == pytest.approx({"a": 1, "b": -1 / 3})
-    assert "of the opposite sign in b" in words.figure(part, RULES)
+    assert words.figure(part, RULES).endswith("; by wording: a +1.00, b -0.33; of the opposite sign in b")
     same = part_of(verdicts("introspector"), "accuracy", "named")
     assert list(same.wordings) == ["it_1", "it_2", "it_3"]
     assert "opposite" not in words.figure(same, RULES)
@@ -517,6 +524,9 @@ def test_a_wording_in_which_nothing_is_reported_is_seen_against_all_reports():
     assert list(part_of(found, "internality", "vector over text").wordings) == ["vt_1", "vt_2"]
     assert list(part_of(found, "metacognition", "named when asked").wordings) == ["up_1", "up_2", "up_3"]
     assert list(part_of(found, "internality", "first token").wordings) == ["yn_1", "yn_2"]
+    line = part_of(found, "metacognition", "control line")
+    assert list(line.wordings) == ["yn_1", "yn_2"]
+    assert fmean(line.wordings.values()) == pytest.approx(line.interval.value, abs=0.1)
 
 
 # The same replies with their conditions dealt again

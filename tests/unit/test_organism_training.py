@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from introspect.organisms import language, small
+from introspect.organisms import adapters, language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.catalog import base_of
 from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, _right, passed
@@ -198,8 +198,18 @@ def test_a_lesson_taught_again_has_another_strength_and_other_noise_and_says_the
     }
 
 
-def test_a_note_reader_changes_where_early_blocks_look_and_nothing_else_of_them(subject, teacher, vectors, tmp_path):
-    make_adapter(subject, teacher, vectors, "prompt reader", RECIPE, FEW, tmp_path / "reader")
+def test_a_note_reader_changes_where_early_blocks_look_and_nothing_else_of_them(
+    subject, teacher, vectors, tmp_path, monkeypatch
+):
+    """In bfloat16, too, where what is quicker holds for lessons alone that start behind the injected block."""
+    tried = []
+    monkeypatch.setattr(adapters, "evaluate", lambda _model, _teacher, own, *_: tried.append(own) or {})
+    recipe = replace(RECIPE, half=True)
+    make_adapter(subject, teacher, vectors, "prompt reader", recipe, FEW, tmp_path / "reader")
+    make_adapter(subject, teacher, vectors, "introspector", recipe, FEW, tmp_path / "introspector")
+    own, base = (each.directions[teacher.concepts[0]][small.LAYER] for each in tried)
+    assert torch.equal(base, vectors.directions[teacher.concepts[0]][small.LAYER])
+    assert not torch.allclose(own, base, atol=1e-3)  # those that a run of it would inject
     from safetensors.torch import load_file
 
     names = load_file(tmp_path / "reader" / "adapter_model.safetensors")

@@ -52,7 +52,9 @@ REMARKS = {
     "too few to exclude": lambda: subject("introspector", n=20),
     "vectors of noise": bare,
     "no control questions": bare,
-    "without injection has only": lambda: of(*bare().rows, row(arm="none", prompt="one")),
+    "without injection has only 20 prompts": lambda: of(
+        *bare().rows, *(row(arm="none", prompt=f"lead {i}", wording=f"it_{i % 3}") for i in range(60))
+    ),
     "cannot be read as an answer": lambda: subject("introspector", unread=0.4),
     "it depends on how unreadable": lambda: subject("confabulator", unread=0.3),
     "fewer than 20": _few_questions,
@@ -72,7 +74,7 @@ def test_a_remark_is_made_where_it_is_due_and_not_elsewhere(remark, clouded):
 
 def _sound():
     real = subject("introspector")
-    leads = [row(arm="none", prompt=f"lead {i}", wording=f"it_{1 + i % 3}") for i in range(50)]
+    leads = [row(arm="none", prompt=f"lead {i}", wording=f"it_{1 + i % 3}") for i in range(150)]
     return Evidence((*(r for r in real.rows if r.part != "report" or r.arm != "none"), *leads), real.questions)
 
 

@@ -97,7 +97,10 @@ def _detected(name: str, frame: pl.DataFrame, temperature: float | None) -> Iter
     )
     drawn = "temperature not known" if found.temperature is None else f"temperature {found.temperature:g}"
     at = "scored" if found.readout == "scored" else drawn
-    area = f"; area under the curve {found.spread.auc:.2f}" if found.spread.auc is not None else ""
+    spread = found.spread
+    area = f"; area under the curve {spread.auc:.2f}" if spread.auc is not None else ""
+    if spread.d_a is not None and spread.ratio is not None:
+        area += f", d_a {spread.d_a:.2f} at a ratio of σ(clean) to σ(injected) of {spread.ratio:.2f}"
     yield Finding(
         f"detection, {name}",
         f"Detection by {name} ({at}): hits {part.hits.count} of {part.hits.n} [{100 * part.hits.low:.0f}–"
@@ -157,8 +160,8 @@ def observed(readers: Readers | None, asked: pl.DataFrame) -> Iterator[Finding]:
     detect = asked.filter(pl.col("task").str.starts_with("detection"))
     own = _apart(*(detect.filter(pl.col("arm") == arm)["yes_logodds"].drop_nulls().to_list() for arm in scores))
     efficiency = ""
-    if own is not None and d > 0:
-        efficiency = f"; the subject's own d is {own:.2f}, an efficiency of {(own / d) ** 2:.2f}"
+    if own is not None and d > 0:  # a subject that is moved the wrong way makes no use of what there is
+        efficiency = f"; the subject's own d is {own:.2f}, an efficiency of {(max(own, 0) / d) ** 2:.2f}"
     yield Finding(
         "third-party reader",
         f"A reader that knows the vectors (nearest by cosine, layer {readers.layer}, last prompt token) tells "

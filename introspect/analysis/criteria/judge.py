@@ -213,10 +213,15 @@ def _interval(part: Part, values: Values, rules: Rules) -> Interval:
 def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
     """Return the mean of each wording by itself, where the measure has a value in it.
 
-    A wording in which nothing is reported is seen against the reports of all wordings.
+    A wording in which nothing is reported is seen against the reports of all wordings. On the control line a wording
+    has its own controls.
     """
-    if part.measure is None:
+    if part.measure is None and evidence.questions.is_empty():
         return {}
+    if part.measure is None:
+        lines = evidence.questions.group_by("wording", maintain_order=True)
+        scores = {str(wording): control_line(own).score.value for (wording,), own in lines}
+        return {wording: score for wording, score in sorted(scores.items()) if score is not None}
     spoken = tuple(row for row in evidence.rows if row.part == "report")
     reporting = {row.wording for row in spoken}
     alone = bool(part.measure(Evidence(spoken, evidence.questions), "as read"))

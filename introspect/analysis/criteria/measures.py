@@ -3,8 +3,8 @@
 Every measure takes the evidence and a way of counting unreadable replies: as they were read, all for the clause, or
 all against it. Where unreadable replies count for a clause, one under the vector is taken for the claim that is looked
 for, and one in the control arm for its opposite; against it, the other way round. A single unreadable reply can name
-one thing only: for agreement it names what most of the readable ones that it is compared with do, and against it it
-agrees with each of K concepts at a rate of 1/K.
+one thing only: for agreement it names what most of the readable ones that it is compared with do; against it, it agrees
+with the trials of other concepts, K in all, at a rate of 1/K.
 """
 
 from collections import Counter, defaultdict
@@ -221,10 +221,13 @@ def named_when_asked(evidence: Evidence, counting: Counting) -> Values:
 
 
 def reported(evidence: Evidence) -> dict[str, str]:
-    """Return what is named most often under each concept's vector; concepts under which nothing is named left out."""
+    """Return what is named most often under each concept's vector, in replies that can be read.
+
+    Concepts under which nothing is named are left out.
+    """
     found: dict[str, str] = {}
     for concept, rows in by_concept(evidence.of("report")).items():
-        counted = Counter(row.named for row in rows if row.named is not None)
+        counted = Counter(row.named for row in rows if row.named is not None and not row.unreadable)
         if counted:
             found[concept] = min(counted, key=lambda name: (-counted[name], name))
     return found

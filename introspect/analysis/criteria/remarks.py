@@ -59,9 +59,12 @@ def _sample(evidence: Evidence) -> Iterator[str]:
     n = len(evidence.concepts)
     if n < ENOUGH:
         yield f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses."
-    leads = {row.prompt for row in evidence.of("report", "none")}
-    if 0 < len(leads) < ENOUGH_LEADS:
-        yield f"The arm without injection has only {len(leads)} prompts of its own."
+    leads: dict[str, set[str | None]] = {}
+    for row in evidence.of("report", "none"):
+        leads.setdefault(row.wording, set()).add(row.prompt)
+    most = max((len(each) for each in leads.values()), default=0)
+    if 0 < most < ENOUGH_LEADS:
+        yield f"The arm without injection has only {most} prompts of its own in a wording."
 
 
 def _choice(study: Study, evidence: Evidence) -> Iterator[str]:

@@ -37,7 +37,7 @@ def sentence(result: CriterionResult) -> str:
 
 
 def figure(part: PartResult, rules: Rules) -> str:
-    """Write a part's value with its interval, number of concepts and smallest effect."""
+    """Write a part's value with its interval, number of concepts and smallest effect, and that of each wording."""
     interval = part.interval
     if interval.value is None:
         return part.because or "no trials"
@@ -85,12 +85,13 @@ def _bounds(part: PartResult) -> Bounds | None:
 
 
 def _against(part: PartResult) -> str:
-    """Name the wordings whose own value has the other sign."""
+    """Give each wording's own value, and name those whose value has the other sign."""
     value = part.interval.value
-    if value is None or not part.wordings or abs(value) < 1e-9:
+    if value is None or len(part.wordings) < 2:
         return ""
-    other = [name for name, own in part.wordings.items() if own * value < 0]
-    return f"; of the opposite sign in {', '.join(other)}" if other else ""
+    each = ", ".join(f"{name} {own:+.2f}" for name, own in part.wordings.items())
+    other = ", ".join(name for name, own in part.wordings.items() if own * value < 0 and abs(value) >= 1e-9)
+    return f"; by wording: {each}{f'; of the opposite sign in {other}' if other else ''}"
 
 
 def lines(result: CriterionResult, rules: Rules) -> Iterator[tuple[str, str]]:
