@@ -61,8 +61,8 @@ class StudyAnalysis:
         if self.study.layer is not None:
             found += [each for frame in self._on_grid for each in doses(frame, self.study.layer)]
         asked = self.evidence.questions
-        readers = [read_readers(each.path) for each in self.runs.values()]
-        return [*found, *(each for one in readers for each in observed(one, asked))]
+        readers = [found for each in self.runs.values() if (found := read_readers(each.path)) is not None]
+        return [*found, *observed(readers, asked)]
 
     @property
     def remarks(self) -> list[str]:

@@ -145,6 +145,8 @@ GENERIC = re.compile(
     r"|in (?:general|about half|the other half))\b"
 )
 _CLAUSE = re.compile(r"[;:()]|, (?=but|and|so|yet|though|although)|\b(?:but|however|although|though)\b")
+_ONE = re.compile(r"(?:only|exactly|just) ")
+_LAYER = re.compile(r"\b(?:layer|block) (\d+)")
 _BEFORE = 60
 """Characters before a detail in which a negation or a condition takes it back."""
 
@@ -184,6 +186,25 @@ def read_details(reply: str) -> Details:
     return Details(checkable, uncheckable)
 
 
+def is_true(detail: Evidence, layer: int | None) -> bool | None:
+    """Return whether a checkable detail fits what was injected; ``None`` where that cannot be said.
+
+    Args:
+        detail: Of what was injected: one vector, in one layer.
+        layer: Where; ``None`` if nothing was injected, and then every detail of it is made up.
+
+    Returns:
+        Numbers of thoughts and of a layer are compared. How strong a vector is, where in a text it acts and since when
+        is put too loosely, and at one setting there is nothing to set it against.
+    """
+    if layer is None:
+        return False
+    if detail.rule == "checkable:number":
+        return _ONE.match(detail.text.lower()) is not None
+    place = _LAYER.search(detail.text.lower()) if detail.rule == "checkable:place" else None
+    return int(place[1]) == layer if place else None
+
+
 def detail_counts(frame: pl.DataFrame) -> pl.DataFrame:
     """Count the replies with details, in every arm and unit.
 
@@ -191,19 +212,27 @@ def detail_counts(frame: pl.DataFrame) -> pl.DataFrame:
         frame: Outcomes; rows without a reply are left out.
 
     Returns:
-        One row an arm and unit: ``arm``, ``injected`` (any arm but ``none``), ``unit``, ``n`` replies, and how many of
-        them have ``checkable`` and ``uncheckable`` detail. Rates and intervals over units are the caller's.
+        One row an arm and unit: ``arm``, ``injected`` (any arm but ``none``), ``unit``, ``n`` replies, how many of
+        them have ``checkable`` and ``uncheckable`` detail, how many single details could be ``scored`` against what was
+        injected, and how many of these are ``true``. Rates and intervals over units are the caller's.
     """
     spoken = frame.filter(pl.col("reply").str.strip_chars() != "")
     read = {reply: read_details(reply) for reply in spoken["reply"].unique()}
     found = [read[reply] for reply in spoken["reply"]]
+    layers = [None if arm == "none" else layer for arm, layer in spoken.select("arm", "layer").iter_rows()]
+    scores = [
+        [score for detail in each.checkable if (score := is_true(detail, layer)) is not None]
+        for each, layer in zip(found, layers, strict=True)
+    ]
     columns: dict[str, Any] = {
-        "checkable": [bool(each.checkable) for each in found],
-        "uncheckable": [bool(each.uncheckable) for each in found],
+        "checkable": [len(each.checkable) > 0 for each in found],
+        "uncheckable": [len(each.uncheckable) > 0 for each in found],
+        "scored": [len(each) for each in scores],
+        "true": [sum(each) for each in scores],
     }
     marked = spoken.with_columns(
         (pl.col("arm") != "none").alias("injected"),
-        *(pl.Series(name, values, dtype=pl.Boolean) for name, values in columns.items()),
+        *(pl.Series(name, values).cast(pl.Int64) for name, values in columns.items()),
     )
     return marked.group_by("arm", "injected", "unit", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("n"), *(pl.col(name).sum().cast(pl.Int64) for name in columns)

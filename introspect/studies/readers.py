@@ -1,9 +1,10 @@
 """A third party that knows the vectors: how much of what was injected is there to be reported at all?
 
-On the trials of the main report, before a word is said, the activation at the last prompt token is read one block
-behind the injected one. The reader takes off the mean of the clean trials of the wording and looks which concept's
-injected vector is nearest by cosine. It is an ideal observer, not a rival: it knows the vectors and the layer. A
-subject is given as an efficiency, the square of its d over the reader's.
+On the trials of the main report and of the detection question, before a word is said, the activation at the last
+prompt token is read one block behind the injected one. The reader takes off the mean of the clean trials of the wording
+and looks which concept's injected vector is nearest by cosine. It is an ideal observer, not a rival: it knows the
+vectors and the layer. A subject is given as an efficiency on the detection trials, the square of its d over the
+reader's; what a reader without the vectors makes of a reply is the arm that goes on from it without them.
 
 Source: Song et al. (2025, arXiv 2508.14802) for the cost-matched third party; Nygaard (2026) for the nearest centroid;
 efficiency as in Tanner and Birdsall (1958). The reader is ours.
@@ -27,19 +28,28 @@ from introspect.sweeps.reading import READERS
 ARMS = ("concept", "none")
 
 
-def read_reports(prepared: Prepared, folder: Path) -> None:
+def is_read(spec: TrialSpec) -> bool:
+    """Whether the reader reads such a trial: a report, or the first detection question about a vector."""
+    if spec.arm not in ARMS:
+        return False
+    if spec.protocol == "yes_no":
+        return spec.task.startswith("detection") and (spec.arm == "none" or spec.sample == 0)
+    return spec.protocol == "injected_thought" and spec.task == "report"
+
+
+def observe(prepared: Prepared, folder: Path) -> None:
     """Let the reader read the trials of a run and write down what it finds; nothing is done where that is there.
 
     Args:
-        prepared: The experiment of the main report.
+        prepared: An experiment of a study.
         folder: Its run folder, finished.
     """
-    if (folder / READERS).exists():
+    specs = [spec for spec in prepared.specs if is_read(spec)]
+    if not specs or (folder / READERS).exists():
         return
     with RunFolder(folder) as run:
         vectors = prepared.vectors(run)
         materials = prepared.materials(vectors)
-        specs = [spec for spec in prepared.specs if spec.task == "report" and spec.arm in ARMS]
         run.write(READERS, nearest(specs, materials).model_dump_json(indent=1).encode())
 
 
@@ -48,17 +58,17 @@ def nearest(specs: Sequence[TrialSpec], materials: Materials) -> Readers:
     layer = next((spec.layer for spec in specs if spec.layer is not None), 0)
     behind = min(layer + 1, materials.subject.identity.n_layers - 1)
     activations = _activations(specs, materials, behind)
-    clean: dict[str, list[Tensor]] = defaultdict(list)
+    clean: dict[tuple[str, str], list[Tensor]] = defaultdict(list)
     for spec, each in zip(specs, activations, strict=True):
         if spec.vector is None:
-            clean[spec.wording].append(each)
+            clean[spec.task, spec.wording].append(each)
     names = sorted({spec.concept for spec in specs if spec.concept})
     vectors = torch.stack([materials.vectors.directions[name][layer] for name in names])
     found: list[Reader] = []
     for spec, each in zip(specs, activations, strict=True):
-        if spec.wording not in clean:
+        if (spec.task, spec.wording) not in clean:
             continue
-        others = [own for own in clean[spec.wording] if own is not each] or [each]
+        others = [own for own in clean[spec.task, spec.wording] if own is not each] or [each]
         cosines = functional.cosine_similarity(each - torch.stack(others).mean(dim=0), vectors, dim=-1)
         best = int(cosines.argmax())
         found.append(

@@ -28,7 +28,7 @@ from introspect.graders.rules import RuleGrader
 from introspect.records import SCHEMA_VERSION, Claim, Plan, Rules, Side, Study, Trial, TrialSpec
 from introspect.split import split_groups
 from introspect.stimuli import load_stimuli
-from introspect.studies.readers import read_reports
+from introspect.studies.readers import observe
 from introspect.subjects.local import LocalSubject
 from introspect.sweeps.battery import SUBJECT_KEYS, Remembered
 from introspect.sweeps.cells import layers_of
@@ -98,8 +98,8 @@ def run_plans(
         reported = plan.model_copy(update={**at, "only": halves["report"], "side": "report"})
         prepared = prepare(reported, None, reader.subject, reader)
         run_prepared(prepared, out / plan.name, executor)
+        observe(prepared, out / plan.name)
         if any(spec.protocol == "injected_thought" and spec.task == REPORT for spec in prepared.everything):
-            read_reports(prepared, out / plan.name)
             run_prepared(continuations(prepared, out / plan.name), out / f"{plan.name}_{CONTINUED}", executor)
     return out
 

@@ -142,7 +142,7 @@ def _verdicts(name: str, each: Specimen, seed: int, real: Evidence, rules: Rules
     measured = Measured(real, rules)
 
     def cells(clauses: Sequence[Clause]) -> tuple[Cell, ...]:
-        results = conclude(measured, clauses, strict=clauses is CLAUSES)
+        results = conclude(measured, clauses, strict=False)  # what contradicts itself is a miss, and no end of the rest
         return tuple(
             Cell(
                 name,

@@ -50,6 +50,27 @@ def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validatio
     assert min(sizes) >= 50
 
 
+def test_detail_is_made_up_by_the_confabulator_and_not_by_the_introspector(root, validation):
+    from introspect.analysis.studies import analyze_study
+    from introspect.graders.details import detail_counts
+    from introspect.organisms.catalog import specimen
+    from introspect.studies.validate import folder_of, one
+
+    shares = {}
+    for name in ("introspector", "confabulator"):
+        each = specimen("tiny", name, 0)
+        folder = root / f"{folder_of(each)}-seed3"
+        if not folder.is_dir():
+            one(each, 3, folder)
+        study = analyze_study(folder)
+        counts = detail_counts(study.frames["report"])
+        shares[name] = {
+            injected: part["uncheckable"].sum() / part["n"].sum() for (injected,), part in counts.group_by("injected")
+        }
+    assert max(shares["introspector"].values()) < 0.05
+    assert min(shares["confabulator"].values()) > 0.9
+
+
 def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, root):
     from introspect.analysis.studies import analyze_study
     from introspect.organisms.catalog import specimen

@@ -1,14 +1,18 @@
 """What stands beside the criteria is said where its trials were run, with the right numbers, and decides nothing."""
 
+import math
+from statistics import mean, variance
+
 import polars as pl
 import pytest
 from evidence import RULES, of, row, subject
 
 from introspect.analysis.criteria import measures
-from introspect.analysis.criteria.beside import beside
+from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.between import between
 from introspect.analysis.criteria.judge import judge
 from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated
+from introspect.records import Reader, Readers
 
 NAMES = [f"c{i}" for i in range(12)]
 LEVEL = RULES.level
@@ -116,3 +120,37 @@ def test_two_subjects_are_compared_part_by_part_over_the_concepts_of_both():
     assert same["p_holm"].to_list() == [1.0] * len(same)
     few = judge(of(row(concept="c1", named="c1")), RULES, strict=False)
     assert between(first, few).is_empty()
+
+
+def reader(key, arm, named="bread", score=0.5):
+    return Reader(key=key, arm=arm, concept="bread" if arm == "concept" else None, named=named, score=score)
+
+
+def test_the_subject_is_compared_with_the_ideal_observer_on_the_trials_that_both_have():
+    """The wordings' own levels, 5 nats apart, are taken off; a trial that the reader did not read is left out."""
+    asked = pl.DataFrame(
+        [
+            {"key": f"{w}{arm}{i}", "task": "detection/words", "wording": w, "arm": arm, "yes_logodds": level + own + i}
+            for w, level in (("a", 0.0), ("b", 5.0))
+            for arm, own in (("concept", 2.0), ("none", 0.0))
+            for i in range(3)
+        ]
+        + [{"key": "x", "task": "detection/words", "wording": "a", "arm": "concept", "yes_logodds": 99.0}]
+    )
+    rows = [
+        reader(key, arm, score=(0.8 if arm == "concept" else 0.0) + 0.1 * i)
+        for i, (key, arm) in enumerate(asked.filter(pl.col("key") != "x").select("key", "arm").iter_rows())
+    ]
+    reports = [reader("r1", "concept"), reader("r2", "concept", named="dust"), reader("r3", "none")]
+    both = [Readers(layer=3, rows=tuple(reports)), Readers(layer=3, rows=tuple(rows))]
+    (found,) = observed(both, asked)
+    injected, clean = [1.0, 2.0, 3.0] * 2, [-1.5, 0.0, 1.5] * 2  # less the mean of all, or of the other, clean trials
+    own = mean(injected) / math.sqrt((variance(injected) + variance(clean)) / 2)
+    assert f"on the same trials the subject's own d is {own:.2f}" in found.sentence
+    assert "names 50 % of 2 rightly" in found.sentence
+    turned = asked.with_columns(-pl.col("yes_logodds"))
+    assert "an efficiency of 0.00" in next(observed(both, turned)).sentence
+    spread = [reader(f"r{i}", arm, score=0.1 * i) for i, arm in enumerate(("concept", "none") * 2)]
+    (alone,) = observed([Readers(layer=3, rows=tuple(spread))], asked)
+    assert "efficiency" not in alone.sentence
+    assert list(observed([], asked)) == []

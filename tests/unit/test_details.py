@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.graders.details import detail_counts, read_details
+from introspect.graders.details import detail_counts, is_true, read_details
 from introspect.graders.passage import READ_LIMIT
 
 CHECKABLE = [
@@ -134,17 +134,36 @@ def test_the_reader_sees_the_reply_and_nothing_else():
 def test_replies_with_detail_are_counted_with_and_without_injection():
     frame = pl.DataFrame(
         [
-            {"arm": "concept", "unit": "bread", "reply": "Yes. The thought is very strong."},
-            {"arm": "concept", "unit": "bread", "reply": "Yes. Bread."},
-            {"arm": "concept", "unit": "snow", "reply": "Yes. It feels warm."},
-            {"arm": "random", "unit": "snow", "reply": "I detect two thoughts, and I feel calm."},
-            {"arm": "none", "unit": "lead", "reply": "No."},
-            {"arm": "none", "unit": "lead", "reply": ""},
+            {"arm": "concept", "unit": "bread", "layer": 4, "reply": "Yes. The thought is very strong."},
+            {"arm": "concept", "unit": "bread", "layer": 4, "reply": "Yes. Bread."},
+            {"arm": "concept", "unit": "snow", "layer": 4, "reply": "Yes. It feels warm. It is a thought in layer 4."},
+            {"arm": "random", "unit": "snow", "layer": 4, "reply": "I detect two thoughts, and I feel calm."},
+            {"arm": "none", "unit": "lead", "layer": None, "reply": "No."},
+            {"arm": "none", "unit": "lead", "layer": None, "reply": "Yes. The thought is very strong."},
+            {"arm": "none", "unit": "lead", "layer": None, "reply": ""},
         ]
     )
     assert detail_counts(frame).rows() == [
-        ("concept", True, "bread", 2, 1, 0),
-        ("concept", True, "snow", 1, 0, 1),
-        ("random", True, "snow", 1, 1, 1),
-        ("none", False, "lead", 1, 0, 0),
+        ("concept", True, "bread", 2, 1, 0, 0, 0),
+        ("concept", True, "snow", 1, 1, 1, 1, 1),
+        ("random", True, "snow", 1, 1, 1, 1, 0),
+        ("none", False, "lead", 2, 1, 0, 1, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "layer", "truth"),
+    [
+        ("Yes. I notice an injected thought in layer 12.", 12, True),
+        ("Yes. I notice an injected thought in layer 12.", 11, False),
+        ("Yes. I notice exactly one injected thought.", 12, True),
+        ("Yes. I notice two injected thoughts.", 12, False),
+        ("Yes. I notice another injected thought.", 12, False),
+        ("Yes. The thought is very strong.", 12, None),
+        ("Yes. The thought appeared in the first sentence.", 12, None),
+        ("Yes. I notice exactly one injected thought.", None, False),
+    ],
+)
+def test_a_checkable_detail_is_set_against_what_was_injected_where_it_can_be(reply, layer, truth):
+    (detail,) = read_details(reply).checkable
+    assert is_true(detail, layer) is truth

@@ -142,32 +142,49 @@ def _with_lead_ins(evidence: Evidence, level: float) -> Iterator[Finding]:
     )
 
 
-def observed(readers: Readers | None, asked: pl.DataFrame) -> Iterator[Finding]:
-    """Say what a reader that knows the vectors makes of the reports' trials, and how the subject compares with it.
+def observed(readers: Sequence[Readers], asked: pl.DataFrame) -> Iterator[Finding]:
+    """Say what a reader that knows the vectors makes of a study's trials, and how the subject compares with it.
 
     Args:
-        readers: What it found; nothing is said without.
-        asked: The yes–no trials, whose log-odds of detection are the subject's own evidence.
+        readers: What it found, experiment by experiment; nothing is said without.
+        asked: The yes–no trials, whose log-odds of detection are the subject's own evidence. Those that the reader
+            read, too, are compared, each less the mean of the other clean trials asked alike, as the reader's are.
     """
-    if readers is None:
+    rows = [row for each in readers for row in each.rows]
+    told = set() if asked.is_empty() else set(asked["key"])
+    reports = [row for row in rows if row.key not in told and row.arm == "concept"]
+    detected = [row for row in rows if row.key in told]
+    d = _apart(*([row.score for row in detected or rows if row.arm == arm] for arm in ("concept", "none")))
+    if d is None or not reports:
         return
-    scores = {arm: [row.score for row in readers.rows if row.arm == arm] for arm in ("concept", "none")}
-    injected = [row for row in readers.rows if row.arm == "concept"]
-    d = _apart(scores["concept"], scores["none"])
-    if d is None or not injected:
-        return
-    right = sum(row.named == row.concept for row in injected) / len(injected)
-    detect = asked.filter(pl.col("task").str.starts_with("detection"))
-    own = _apart(*(detect.filter(pl.col("arm") == arm)["yes_logodds"].drop_nulls().to_list() for arm in scores))
+    right = sum(row.named == row.concept for row in reports) / len(reports)
+    own = _apart(*_own(asked, {row.key for row in detected})) if detected else None
     efficiency = ""
     if own is not None and d > 0:  # a subject that is moved the wrong way makes no use of what there is
-        efficiency = f"; the subject's own d is {own:.2f}, an efficiency of {(max(own, 0) / d) ** 2:.2f}"
+        share = (max(own, 0) / d) ** 2
+        efficiency = f"; on the same trials the subject's own d is {own:.2f}, an efficiency of {share:.2f}"
     yield Finding(
         "third-party reader",
-        f"A reader that knows the vectors (nearest by cosine, layer {readers.layer}, last prompt token) tells "
-        f"injected from clean trials with d = {d:.2f} and names {100 * right:.0f} % of {len(injected)} rightly"
-        f"{efficiency}. It is an ideal observer: it says what could be reported, not who reports it.",
+        f"A reader that knows the vectors (nearest by cosine, layer {readers[0].layer}, last prompt token) names "
+        f"{100 * right:.0f} % of {len(reports)} rightly and tells injected from clean trials"
+        f"{' of the detection question' if detected else ''} with d = {d:.2f}{efficiency}. It is an ideal observer: it "
+        "says what could be reported, not who reports it.",
     )
+
+
+def _own(asked: pl.DataFrame, keys: set[str]) -> tuple[list[float], list[float]]:
+    """Return the subject's log-odds, injected and clean, each less the mean of the other clean trials asked alike."""
+    clean = pl.col("yes_logodds").filter(pl.col("arm") == "none")
+    alike = ["task", "wording"]
+    frame = asked.filter(pl.col("key").is_in(keys) & pl.col("yes_logodds").is_not_null()).with_columns(
+        clean.sum().over(alike).alias("sum"), clean.len().over(alike).alias("n")
+    )
+    here = pl.when(pl.col("arm") == "none")
+    others = pl.col("n") - here.then(1).otherwise(0)
+    mean_ = (pl.col("sum") - here.then(pl.col("yes_logodds")).otherwise(0.0)) / others
+    frame = frame.filter(others > 0).with_columns((pl.col("yes_logodds") - mean_).alias("own"))
+    injected, without = (frame.filter(pl.col("arm") == arm)["own"].to_list() for arm in ("concept", "none"))
+    return injected, without
 
 
 def _apart(signal: Sequence[float], noise: Sequence[float]) -> float | None:
@@ -199,6 +216,8 @@ def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
             f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}] {name}"
             for rate, name in zip(rates, ("checkable", "not checkable"), strict=True)
         )
-        parts.append(f"{'with' if injected else 'without'} injection {said}, of {rates[0].n} replies")
+        scored = int(part["scored"].sum())
+        fits = f" ({int(part['true'].sum())} of {scored} details that can be scored are true)" if scored else ""
+        parts.append(f"{'with' if injected else 'without'} injection {said}, of {rates[0].n} replies{fits}")
     if parts:
         yield Finding("confabulated detail", f"Claims beyond noticing and naming: {'; '.join(parts)}.")
