@@ -82,8 +82,7 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
     if any(not each.select(key).equals(first.select(key)) for each in cells.values()):
         return None
     number = {name: place for place, name in enumerate(concepts)}
-    readable = [each.with_columns(pl.when(pl.col("noticed") != "unreadable").then(COLUMN)) for each in cells.values()]
-    named = np.array([[number.get(name or "", -1) for name in each[COLUMN].to_list()] for each in readable])
+    named = np.array([[number.get(name or "", -1) for name in each[COLUMN].to_list()] for each in cells.values()])
     wordings = {name: place for place, name in enumerate(first["wording"].unique(maintain_order=True))}
     injected = np.array([number[name] for name in first["concept"].to_list()])
     if len(set(injected.tolist())) < 2:

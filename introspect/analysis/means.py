@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import special
 
 Unit = TypeVar("Unit", bound=Hashable)
 RESAMPLES = 2000
@@ -189,35 +190,13 @@ def generator(seed: int) -> np.random.Generator:
 def t_quantile(df: int, share: float = 0.95) -> float:
     """Return the t between minus and plus which Student's distribution has ``share`` of its mass.
 
-    The distribution function of whole degrees of freedom is a finite sum in the angle arctan(t / √df), which is then
-    bisected.
-
-    Source: Abramowitz & Stegun (1964), 26.7.3 and 26.7.4.
-
     Raises:
         ValueError: Not at least one degree of freedom, or a share outside 0 to 1.
     """
     if df < 1 or not 0 < share < 1:
         message = f"Student's t needs at least 1 degree of freedom and a share within 0 and 1, not {df} and {share}"
         raise ValueError(message)
-    low, high = 0.0, math.pi / 2
-    while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if _central_mass(middle, df) < share else (low, middle)
-    return math.sqrt(df) * math.tan(middle)
-
-
-def _central_mass(angle: float, df: int) -> float:
-    """Return the probability that |t| < √df · tan(angle)."""
-    odd = df % 2
-    cosine = math.cos(angle)
-    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
-    for power in range(1 if odd else 0, df - 1, 2):
-        total += term
-        if term < 1e-18 * total:
-            break
-        term *= cosine * cosine * (power + 1) / (power + 2)
-    within = math.sin(angle) * total
-    return 2 / math.pi * (angle + within) if odd else within
+    return float(special.stdtrit(df, (1 + share) / 2))
 
 
 def _with_bounds(mean: float, squares: float, n: int, k: int) -> Mean:

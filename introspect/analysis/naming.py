@@ -116,11 +116,14 @@ def first_named(named_text: str | None, forms_by_concept: Mapping[str, Sequence[
 
 
 def with_first_named(frame: pl.DataFrame, forms_by_concept: Mapping[str, Sequence[str]]) -> pl.DataFrame:
-    """Return outcomes with the column ``named_first``; every distinct text is read once."""
+    """Return outcomes with the column ``named_first``: ``None`` also where the reply is unreadable."""
     texts = frame["named_text"].unique().to_list()
     read = {text: first_named(text, forms_by_concept) for text in texts}
     firsts = [read[text] for text in frame["named_text"].to_list()]
-    return frame.with_columns(pl.Series(COLUMN, firsts, dtype=pl.String))
+    found = frame.with_columns(pl.Series(COLUMN, firsts, dtype=pl.String))
+    if "noticed" not in frame.columns:
+        return found
+    return found.with_columns(pl.when(~pl.col("noticed").eq_missing("unreadable")).then(COLUMN))
 
 
 def above_others(

@@ -71,6 +71,11 @@ def column(frame, name):
     return dict(zip(frame["concept"], frame[name], strict=True))
 
 
+def test_what_stands_in_a_reply_that_cannot_be_read_is_no_name():
+    frame = pl.DataFrame({"named_text": ["bread"] * 3, "noticed": ["yes", "unreadable", None]})
+    assert with_first_named(frame, {"bread": ("bread",)})["named_first"].to_list() == ["bread", None, "bread"]
+
+
 def test_one_word_always_named_is_no_excess_for_any_concept():
     values = naming_values(trials([(word, "ocean") for word in ("bread", "ocean", "ice")] * 4))
     assert column(values, "hit") == {"bread": 0, "ice": 0, "ocean": 1}
