@@ -206,7 +206,7 @@ def _from_pool(
     """
     pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), settings.pool)
     states = clean_states(base, pool, recipe.layer, recipe.half)
-    answers = clean_answers(base, pool, states, recipe.layer, recipe.half)
+    whole = clean_answers(base, pool, states, recipe.layer, recipe.half) if settings.whole else [None] * len(pool)
     waiting: list[int] = []
 
     def batches(rng: random.Random) -> Sequence[Batch]:
@@ -220,7 +220,7 @@ def _from_pool(
     def part(drawn: Sequence[tuple[int, Lesson]]) -> Batch:
         lessons, places = [lesson for _, lesson in drawn], [place for place, _ in drawn]
         width, filler = base.config.hidden_size, base.config.eos_token_id
-        behind, own = [states[place] for place in places], [answers[place] for place in places]
+        behind, own = [states[place] for place in places], [whole[place] for place in places]
         return collate(lessons, vectors, recipe.layer, width, filler, behind, own)
 
     return batches

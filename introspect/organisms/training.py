@@ -37,7 +37,8 @@ class Settings:
     ``even`` weighs the squared distance of yes–no log-odds from those taught. Cross-entropy alone hardly tells a
     probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to. ``pool`` is how
     many lessons are drawn once and read up to the injected block, to be taught again and again with other strengths
-    and noise; 0 draws new ones for every batch.
+    and noise; 0 draws new ones for every batch. ``whole`` teaches unrelated answers that are the base's own as its
+    whole distribution over the next token, which carries over to requests that training lacks; it needs a pool.
     """
 
     n_steps: int
@@ -46,6 +47,7 @@ class Settings:
     seed: int
     even: float = 0.0
     pool: int = 0
+    whole: bool = False
 
 
 def delta(push: Push, vectors: VectorSet, layer: int) -> Float[Tensor, " d_model"]:

@@ -46,7 +46,7 @@ def probe(subject):
 def made(request, subject, teacher, vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "introspector-0"
     before = probe(subject)
-    settings = replace(FEW, pool=request.param)
+    settings = replace(FEW, pool=request.param, whole=request.param > 0)
     found = make_adapter(subject, teacher, vectors, "introspector", RECIPE, settings, folder)
     return folder, found, before, probe(subject)
 
