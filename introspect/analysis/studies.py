@@ -61,7 +61,7 @@ class StudyAnalysis:
         if self.study.layer is not None:
             found += [each for frame in self._on_grid for each in doses(frame, self.study.layer)]
         asked = self.evidence.questions
-        readers = [found for each in self.runs.values() if (found := read_readers(each.path)) is not None]
+        readers = [read for each in self.runs.values() if (read := read_readers(each.path)) is not None]
         return [*found, *observed(readers, asked)]
 
     @property

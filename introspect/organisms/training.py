@@ -258,7 +258,7 @@ def _quick(model: PreTrainedModel) -> Iterator[None]:
     frozen matrices would be cast down anew at every step. Not for what starts from tokens: the embeddings may be one of
     those matrices, and the residual stream would lose its precision.
     """
-    kept = model.config._attn_implementation  # it has no public name
+    kept = model.config._attn_implementation or "eager"  # it has no public name
     frozen = {id(each.weight): each.weight for each in model.modules() if isinstance(each, nn.Linear)}
     whole = {weight: weight.data for weight in frozen.values() if not weight.requires_grad}
     model.set_attn_implementation("eager")
