@@ -2,10 +2,9 @@
 
 Everything that is not asked about an injection is answered as the model itself answers it without one: the clean
 log-odds of yes of every control question and the greedy replies to open ones are read off the base and taught under
-injection; in the introspector's last round it is the base's whole distribution at every token of these replies. The
-base is hardly ever sure of an answer, so its log-odds are stretched (``STRETCH``): control questions have to be
-answered both more and less surely than the detection question. Validation uses the laboratory's own wordings, on the
-concepts that were injected in training.
+injection. The base is hardly ever sure of an answer, so its log-odds are stretched (``STRETCH``): control questions
+have to be answered both more and less surely than the detection question. Validation uses the laboratory's own
+wordings, on the concepts that were injected in training.
 """
 
 import math
@@ -42,10 +41,7 @@ RECIPE = Recipe(
     LAYER,
     rank=8,
     first=Settings(2200, 16, 2e-3, 0, even=2.0, pool=6000),
-    again=(
-        Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),
-        Settings(500, 16, 1e-3, 200, even=2.0, pool=3000, whole=True),
-    ),
+    again=(Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(700, 16, 1e-3, 0, even=2.0, pool=3000),
     half=True,

@@ -38,7 +38,7 @@ class Settings:
     probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to. ``pool`` is how
     many lessons are drawn once and read up to the injected block, to be taught again and again with other strengths
     and noise; 0 draws new ones for every batch. ``whole`` teaches unrelated answers that are the base's own as its
-    whole distribution over the next token, which carries over to requests that training lacks; it needs a pool.
+    whole distribution over the next token and not as its likeliest one; it needs a pool.
     """
 
     n_steps: int
