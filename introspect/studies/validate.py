@@ -168,7 +168,8 @@ def _verdicts(name: str, each: Specimen, seed: int, real: Evidence, rules: Rules
             "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
             "n_concepts": part.interval.n_units, "because": part.because,
         }
-        for criterion, result in conclude(measured).items() for clause in result.clauses for part in clause.parts
+        for criterion, result in conclude(measured, strict=False).items()
+        for clause in result.clauses for part in clause.parts
     ]  # fmt: skip
     return Found(whole, without, tuple(parts))
 
