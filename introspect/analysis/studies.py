@@ -102,23 +102,29 @@ class StudyAnalysis:
         return name not in self.study.rules.on_grid and bool(spoken.any())
 
 
-def candidates(path: Path, by: str) -> tuple[Candidate, ...]:
+def candidates(path: Path, by: str, n_wordings: int | None = None) -> tuple[Candidate, ...]:
     """Return how every cell of a run does by a statistic, in the order of layers and strengths.
 
     Args:
         path: The run folder of the experiment that chooses.
         by: ``success``, ``named`` or ``noticed``; a share of the trials under concept vectors.
+        n_wordings: How many wordings a cell is seen in, those in which it does best; all by default.
     """
     run = load_run(path)
-    return tuple(_scores(outcomes(run, grade_run(run, RuleGrader())), by))
+    return tuple(_scores(outcomes(run, grade_run(run, RuleGrader())), by, n_wordings))
 
 
-def _scores(frame: pl.DataFrame, by: str) -> list[Candidate]:
+def _scores(frame: pl.DataFrame, by: str, n_wordings: int | None = None) -> list[Candidate]:
+    cell = ["layer", "strength"]
     hit = (pl.col("noticed") == "yes") if by == "noticed" else pl.col(by).fill_null(value=False)
-    cells = frame.filter(pl.col("arm") == "concept").group_by("layer", "strength").agg(hit.mean().alias("s"), pl.len())
+    each = frame.filter(pl.col("arm") == "concept").group_by(*cell, "wording").agg(hit.sum().alias("hits"), pl.len())
+    if n_wordings is not None:
+        share = pl.col("hits") / pl.col("len")
+        each = each.sort(*cell, -share, "wording").group_by(cell, maintain_order=True).head(n_wordings)
+    cells = each.group_by(cell).agg(pl.col("hits", "len").sum(), pl.col("wording").sort())
     return [
-        Candidate(layer=layer, strength=strength, score=float(score), n=n)
-        for layer, strength, score, n in cells.sort("layer", "strength").iter_rows()
+        Candidate(layer=layer, strength=strength, score=hits / n, n=n, wordings=wordings if n_wordings else ())
+        for layer, strength, hits, n, wordings in cells.sort(cell).iter_rows()
     ]
 
 

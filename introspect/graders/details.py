@@ -146,6 +146,20 @@ GENERIC = re.compile(
 )
 _CLAUSE = re.compile(r"[;:()]|, (?=but|and|so|yet|though|although)|\b(?:but|however|although|though)\b")
 _ONE = re.compile(r"(?:only|exactly|just) ")
+_DEGREES = (
+    (1, re.compile(r"\b(?:weak|faint|mild|subtle|slight)(?:ly|er)?\b")),
+    (2, re.compile(r"\bmoderate(?:ly)?\b")),
+    (
+        3,
+        re.compile(
+            r"\b(?:strong|intense|powerful|overwhelming|overpowering|dominant|vivid|prominent|pronounced|loud|forceful"
+            r"|insistent|persistent)(?:ly|er)?\b"
+        ),
+    ),
+)
+_FIGURE = 12
+"""Characters behind a claim of strength in which its figure may stand."""
+_PART_OF = re.compile(r"(\d+(?:\.\d+)?) ?(%|percent|/ ?10|out of (?:10|ten))")
 _LAYER = re.compile(r"\b(?:layer|block) (\d+)")
 _BEFORE = 60
 """Characters before a detail in which a negation or a condition takes it back."""
@@ -194,8 +208,8 @@ def is_true(detail: Evidence, layer: int | None) -> bool | None:
         layer: Where; ``None`` if nothing was injected, and then every detail of it is made up.
 
     Returns:
-        Numbers of thoughts and of a layer are compared. How strong a vector is, where in a text it acts and since when
-        is put too loosely, and at one setting there is nothing to set it against.
+        Numbers of thoughts and of a layer are compared. Where in a text a vector acts and since when is put too
+        loosely; how strong it is has to be seen over several strengths (``how_strong``).
     """
     if layer is None:
         return False
@@ -203,6 +217,20 @@ def is_true(detail: Evidence, layer: int | None) -> bool | None:
         return _ONE.match(detail.text.lower()) is not None
     place = _LAYER.search(detail.text.lower()) if detail.rule == "checkable:place" else None
     return int(place[1]) == layer if place else None
+
+
+def how_strong(reply: str) -> int | None:
+    """Return how strong a reply says that the thought is: 1 weak, 2 moderate, 3 strong; ``None`` where it does not say.
+
+    A share, such as 7 out of 10, counts by thirds; where several degrees are claimed the first counts.
+    """
+    claims = (each for each in read_details(reply).checkable if each.rule == "checkable:strength")
+    said = next((reply[each.start : each.stop + _FIGURE].lower() for each in claims), "")
+    if part := _PART_OF.search(said):
+        share = float(part[1]) / (100 if part[2] in {"%", "percent"} else 10)
+        return 1 + (share >= 1 / 3) + (share >= 2 / 3)
+    found = [(match.start(), degree) for degree, words_ in _DEGREES if (match := words_.search(said))]
+    return min(found)[1] if found else None
 
 
 def detail_counts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,10 +1,11 @@
 """Identification: which of some concepts was injected, by letter, by opaque code, or by its word?
 
 Concepts are offered in groups of ``n_options``, all concepts of a group with the same options in the same order: the
-prompt says nothing about which of them was injected. Order and labels are drawn for each group and sample. Letters and
-codes carry no meaning of their own, so a vector that only pushes its word towards the output cannot answer with them;
-words can be answered so. The measure is the mutual information between injected and chosen concept; its permutation
-null deals the choices out among the trials of one prompt and cell.
+prompt says nothing about which of them was injected. Order and labels are drawn anew for each group, wording and
+sample, so that no concept has a label of its own. Letters and codes carry no meaning of their own, so a vector that
+only pushes its word towards the output cannot answer with them; words can be answered so. The measure is the mutual
+information between injected and chosen concept; its permutation null deals the choices out among the trials of one
+prompt and cell.
 
 Source: Pearson-Vogel et al. (2026), section on nine concepts; Nygaard (2026), on opaque labels that are drawn anew.
 """
@@ -21,7 +22,7 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
     assert asked.concept is not None
     number, names = group_of(scene, asked.concept)
     opening = scene.opening(replace(asked, concept=names[0]))
-    rng = scene.rng("identification", number, asked.sample, asked.task)
+    rng = scene.rng("identification", number, asked.wording, asked.sample, asked.task)
     rng.shuffle(names)
     if asked.head == "letters":
         return [coded(opening, asked.concept, names, LETTERS[: len(names)])]

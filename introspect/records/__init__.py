@@ -27,7 +27,7 @@ from introspect.records.claim import Claim, Evidence
 from introspect.records.manifest import Manifest
 from introspect.records.measured import TOLERANCE, Effect, Effects, Projection, Scales
 from introspect.records.plan import RUNTIME_FIELDS, Plan
-from introspect.records.study import Candidate, Reader, Readers, Rules, Study
+from introspect.records.study import Candidate, Reader, ReaderKind, Readers, Rules, Study
 from introspect.records.trial import CLEAN, Also, Audit, Prompt, Scores, SubjectIdentity, Trial, TrialSpec, VectorRef
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Projection",
     "Prompt",
     "Reader",
+    "ReaderKind",
     "Readers",
     "Reading",
     "Record",

@@ -15,6 +15,8 @@ from introspect.analysis.criteria.evidence import CONTINUED
 from introspect.analysis.means import generator
 
 CONDITION = ["arm", "concept", "unit", "layer", "strength"]
+OF_THE_CONCEPT = ("named", "success")
+"""What was read against the concept that a trial had; the criteria read the names themselves."""
 WITHIN = ["protocol", "task", "wording", "question"]
 
 
@@ -34,6 +36,7 @@ def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
         kept = frame.filter(pl.col("arm") == CONTINUED)
         dealt = frame.filter(pl.col("arm") != CONTINUED).with_columns(
             pl.lit(None, pl.String).alias("prompt"),
+            *(pl.lit(None, pl.Boolean).alias(name) for name in OF_THE_CONCEPT),
             pl.when(pl.col("task").str.starts_with("question")).then("item").alias("question"),
         )
         parts = [

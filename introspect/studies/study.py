@@ -94,7 +94,9 @@ def run_plans(
     for plan in plans:
         if plan.name in rules.on_grid:
             continue
-        at = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
+        at: dict[str, object] = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
+        if study.wordings and plan.protocol == first.protocol:
+            at["wordings"] = study.wordings
         reported = plan.model_copy(update={**at, "only": halves["report"], "side": "report"})
         prepared = prepare(reported, None, reader.subject, reader)
         run_prepared(prepared, out / plan.name, executor)
@@ -107,10 +109,11 @@ def run_plans(
 def planned(rules: Rules, plans: Sequence[Plan]) -> list[Plan]:
     """Return about what a study will run, known before it has chosen: for estimates of its cost.
 
-    Every concept has a side of its own, near neighbours too, and the middle of the grid stands for the cell that is
-    chosen.
+    Every concept has a side of its own, near neighbours too; the middle of the grid stands for the cell that is
+    chosen, and the first wordings for those that are.
     """
     found: list[Plan] = []
+    protocol = next(plan.protocol for plan in plans if plan.name == rules.choose)
     for plan in plans:
         names = load_concepts(plan.concepts).unique()
         names = names if plan.n_concepts is None else names.sample(plan.n_concepts, plan.seed)
@@ -122,6 +125,9 @@ def planned(rules: Rules, plans: Sequence[Plan]) -> list[Plan]:
             for key in ("layers", "depths"):
                 if values := getattr(plan, key):
                     update[key] = (values[len(values) // 2],)
+            if rules.n_wordings and plan.protocol == protocol:
+                there = load_stimuli(plan.stimuli).choose(plan.wordings, plan.protocol)
+                update["wordings"] = tuple(there)[: rules.n_wordings]
         found.append(plan.model_copy(update=update))
     return found
 
@@ -187,9 +193,10 @@ def _chosen(study: Study, out: Path) -> Study:
     """Choose the cell by the trials of the development half, once they are all there."""
     if study.layer is not None:
         return study
-    found = candidates(out / study.rules.choose, study.rules.choose_by)
+    found = candidates(out / study.rules.choose, study.rules.choose_by, study.rules.n_wordings)
     best = chosen(found)
-    study = study.model_copy(update={"candidates": found, "layer": best.layer, "strength": best.strength})
+    at = {"layer": best.layer, "strength": best.strength, "wordings": best.wordings}
+    study = study.model_copy(update={"candidates": found, **at})
     _write(study, out)
     return study
 

@@ -13,7 +13,7 @@ from introspect.injection import Injection
 from introspect.injector import is_active
 from introspect.progress import Advance, silent
 from introspect.records import Backend, SubjectIdentity, Where
-from introspect.subjects.blocks import decoder_blocks
+from introspect.subjects.blocks import decoder_blocks, final_norm
 from introspect.subjects.chat import Chat, Encoded
 from introspect.subjects.engine.batch import left_pad
 from introspect.subjects.engine.engine import Engine
@@ -176,6 +176,20 @@ class LocalSubject:
         head = self.model.get_output_embeddings()
         scores = head.weight @ direction.to(head.weight)  # pyright: ignore
         return [self.chat.tokenizer.decode([i]) for i in scores.float().topk(n).indices.tolist()]  # pyright: ignore
+
+    @torch.inference_mode()
+    def lens(self, rows: Float[Tensor, "row d_model"], tokens: Sequence[int]) -> Float[Tensor, "row token"]:
+        """Return some tokens' logits as if rows of the residual stream came from the last block: the logit lens.
+
+        On the CPU in float32; a cap on the final logits is left out, as it does not change their order.
+
+        Source: nostalgebraist (2020), interpreting GPT: the logit lens.
+        """
+        head: Any = self.model.get_output_embeddings()
+        norm = final_norm(self.model, self.blocks)
+        at = next((each.device for each in norm.parameters()), head.weight.device)
+        normed = norm(rows.to(at, self.model.dtype)).to(head.weight.device)
+        return head(normed)[:, list(tokens)].float().cpu()
 
     def weight_bytes(self) -> int:
         """Return the size of the weights in memory, shared tensors counted once."""

@@ -104,7 +104,21 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Rules, list[P
     if unknown:
         message = f"the study {path} has no experiment {unknown[0]!r} to explore the grid; it has: {', '.join(names)}"
         raise PlanError(message)
+    if rules.n_wordings is not None:
+        _check_wordings(path, rules, plans)
     return rules, plans
+
+
+def _check_wordings(path: Path, rules: Rules, plans: Sequence[Plan]) -> None:
+    """Refuse experiments that cannot be asked in the wordings that are chosen."""
+    first = next(plan for plan in plans if plan.name == rules.choose)
+    for plan in plans:
+        if plan.protocol == first.protocol and plan.wordings and set(plan.wordings) != set(first.wordings):
+            message = (
+                f"the study {path} chooses among the wordings of {first.name!r}, which are those of all experiments of "
+                f"its protocol; {plan.name!r} names others: leave its wordings out, or give it the same"
+            )
+            raise PlanError(message)
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from introspect.errors import SubjectError
 from introspect.subjects.lens import LensSubject
 from introspect.subjects.logit_lens import LENS, FrozenNorm, read_lens
+from introspect.subjects.subject import Query
 
 WORD = "bread"
 
@@ -14,6 +15,19 @@ WORD = "bread"
 @pytest.fixture(scope="module", params=["llama", "gpt2", "gemma2", "gemma3_text"])
 def lens(request):
     return LensSubject(tiny.subject(request.param))
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_what_the_last_block_gives_is_seen_as_the_models_own_logits_whatever_norm_it_has(family):
+    subject = tiny.subject(family)
+    request = tiny.request(subject)
+    last = subject.n_layers - 1
+    (readout,) = subject.score([Query(request.prompt, layers=(last,))])
+    with torch.inference_mode():
+        logits = subject.model(input_ids=torch.tensor([request.prompt.ids])).logits[0, -1].float()
+    cap = getattr(subject.model.config.get_text_config(), "final_logit_softcapping", None)
+    seen = subject.lens(readout.activations[0, :1], range(len(logits)))[0]
+    torch.testing.assert_close(torch.tanh(seen / cap) * cap if cap else seen, logits, atol=1e-4, rtol=1e-4)
 
 
 def reading(lens, strength=1.0, layer=1, **options):

@@ -223,6 +223,25 @@ def test_what_only_explores_runs_on_the_whole_grid_of_the_half_that_chose_and_de
     assert "exploration: detection/words, cell by cell" in command("analyze", out).out
 
 
+def test_wordings_can_be_chosen_with_the_cell_and_hold_for_the_whole_protocol(plan, command, tmp_path):
+    file = plan.parent / "choosing.toml"
+    text = plan.read_text().replace("[criteria]", "[criteria]\nn_wordings = 1")
+    text = text.replace('["it_v1"]', '["it_v1", "it_v2"]')
+    head, crossing = text[: text.index('[[experiment]]\nname = "asked"')], text[text.rindex("[[experiment]]") :]
+    file.write_text(head + crossing)
+    out = tmp_path / "chosen"
+    assert command("run", file, "--out", out).code == 0
+    study = read_study(out)
+    assert len(study.candidates) == 2
+    assert all(len(each.wordings) == 1 for each in study.candidates)
+    asked = {name: {trial.spec.wording for trial in trials(out, name)} for name in ("choose", "report", "crossing")}
+    assert asked == {"choose": {"it_v1", "it_v2"}, "report": set(study.wordings), "crossing": {"vt_v1"}}
+    assert len(study.wordings) == 1
+    assert f"wordings {study.wordings[0]}, on" in " ".join(command("analyze", out).out.split())
+    planned = command("run", file, "--dry-run")
+    assert planned.code == 0
+
+
 def test_a_study_cannot_be_run_in_part(plan, command, tmp_path):
     refused = command("run", plan, "--out", tmp_path / "part", "--max-trials", 5)
     assert refused.code == 2

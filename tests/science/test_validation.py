@@ -79,6 +79,13 @@ def test_a_reader_that_knows_the_vectors_finds_what_was_injected(validation, roo
 
     study = analyze_study(root / f"{folder_of(specimen('tiny', 'introspector', 0))}-seed3")
     readers = read_readers(study.path / "report")
-    injected = [row for row in readers.rows if row.arm == "concept"]
-    assert sum(row.named == row.concept for row in injected) > 0.95 * len(injected)
-    assert any(finding.name == "third-party reader" for finding in study.beside)
+    found = {finding.name for finding in study.beside}
+    for kind, least in (
+        ("nearest vector", 0.95),
+        ("probe", 0.95),
+        ("logit lens", 0.2),
+    ):  # a lens early in a model sees little
+        injected = [row for row in readers.rows if row.arm == "concept" and row.kind == kind]
+        assert sum(row.named == row.concept for row in injected) > least * len(injected)
+        assert f"third-party reader, {kind}" in found
+    assert "unsteered reader" in found

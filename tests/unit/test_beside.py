@@ -11,7 +11,7 @@ from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.between import between
 from introspect.analysis.criteria.judge import judge
-from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated
+from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated, unsteered
 from introspect.records import Reader, Readers
 
 NAMES = [f"c{i}" for i in range(12)]
@@ -154,3 +154,26 @@ def test_the_subject_is_compared_with_the_ideal_observer_on_the_trials_that_both
     (alone,) = observed([Readers(layer=3, rows=tuple(spread))], asked)
     assert "efficiency" not in alone.sentence
     assert list(observed([], asked)) == []
+
+
+def test_every_kind_of_reader_is_told_by_itself():
+    rows = [reader(f"r{i}", arm, score=0.1 * i) for i, arm in enumerate(("concept", "none") * 2)]
+    probe = [each.model_copy(update={"kind": "probe", "named": "dust"}) for each in rows]
+    found = {each.name: each.sentence for each in observed([Readers(layer=3, rows=(*rows, *probe))], pl.DataFrame())}
+    assert list(found) == ["third-party reader, nearest vector", "third-party reader, probe"]
+    assert "names 100 % of 2 rightly" in found["third-party reader, nearest vector"]
+    assert "names 0 % of 2 rightly" in found["third-party reader, probe"]
+
+
+def test_a_reader_with_the_words_and_without_the_vector_is_the_one_to_beat():
+    """Half of the concepts stand in what was said before the claim; reports that claim nothing are not gone on with."""
+    said = [row(concept=c, named=c) for c in NAMES]
+    later = [
+        row("continued", c, named=c if i < 6 else None, arm="continued", follows=each.key)
+        for i, (c, each) in enumerate(zip(NAMES, said, strict=True))
+    ]
+    silent = [row(concept="c20")]
+    (found,) = unsteered(of(*said, *later, *silent), LEVEL)
+    assert "in 50 % where the subject does in 100 %: difference +0.50" in found.sentence
+    assert "12 concepts" in found.sentence
+    assert not list(unsteered(of(*said), LEVEL))

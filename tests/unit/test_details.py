@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.graders.details import detail_counts, is_true, read_details
+from introspect.graders.details import detail_counts, how_strong, is_true, read_details
 from introspect.graders.passage import READ_LIMIT
 
 CHECKABLE = [
@@ -129,6 +129,22 @@ def test_reading_time_grows_with_the_length_and_stops_at_the_limit(unit):
 
 def test_the_reader_sees_the_reply_and_nothing_else():
     assert list(inspect.signature(read_details).parameters) == ["reply"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "degree"),
+    [
+        ("Yes. The thought is very strong.", 3),
+        ("Yes. The thought is faint.", 1),
+        ("Yes. I notice a moderate pull in it, and the thought is weak.", 2),
+        ("Yes, a thought about a strong bull.", None),
+        ("Yes. I notice a thought with an intensity of 70 %.", 3),
+        ("Yes. Its strength is 4/10, I notice a thought.", 2),
+        ("No.", None),
+    ],
+)
+def test_how_strong_a_thought_is_said_to_be_is_a_degree(reply, degree):
+    assert how_strong(reply) == degree
 
 
 def test_replies_with_detail_are_counted_with_and_without_injection():

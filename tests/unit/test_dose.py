@@ -56,6 +56,7 @@ def test_the_page_says_what_grows_with_the_strength_at_the_chosen_layer():
         {"strength": strengths, "unit": units, "noticed": ["yes" if hit else "no" for hit in hits], "named": hits}
     ).with_columns(
         protocol=pl.lit("injected_thought"), task=pl.lit("report"), arm=pl.lit("concept"), layer=pl.lit(3),
+        reply=pl.lit("Yes."),
     )  # fmt: skip
     noticed, named = doses(frame, 3)
     assert noticed.name == "dose, noticed"
@@ -66,3 +67,22 @@ def test_the_page_says_what_grows_with_the_strength_at_the_chosen_layer():
     assert "No curve: 4 strengths are fewer" in next(iter(doses(few, 3))).sentence
     assert not list(doses(frame, 2))
     assert not list(doses(frame.filter(pl.col("strength") == 4), 3))
+
+
+def test_how_strong_a_thought_is_said_to_be_is_set_against_the_strength():
+    says = {1.0: "Yes. The thought is faint.", 2.0: "Yes. I notice a thought.", 4.0: "Yes. The thought is very strong."}
+    rows = [
+        {"strength": strength, "unit": f"c{i}", "noticed": "yes", "named": False, "reply": reply}
+        for strength, reply in says.items()
+        for i in range(8)
+    ]
+    frame = pl.DataFrame(rows).with_columns(
+        protocol=pl.lit("injected_thought"), task=pl.lit("report"), arm=pl.lit("concept"), layer=pl.lit(3),
+    )  # fmt: skip
+    *_, claimed = doses(frame, 3)
+    assert "Of 24 replies at layer 3 16 say how strong the thought is" in claimed.sentence
+    assert "rank correlation of +1.00 (p = 0.0" in claimed.sentence
+    turned = frame.with_columns(pl.col("strength").replace({1.0: 4.0, 4.0: 1.0}))
+    *_, claimed = doses(turned, 3)
+    assert "rank correlation of -1.00" in claimed.sentence
+    assert len(list(doses(frame.filter(pl.col("unit") < "c4"), 3))) == 2  # eight replies are too few

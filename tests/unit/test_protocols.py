@@ -321,6 +321,12 @@ def test_the_prompt_of_an_identification_says_nothing_about_which_concept_of_its
     assert set(answers(again)) == set(answers(groups[0][0]))
 
 
+def test_labels_are_dealt_anew_in_every_wording():
+    scene = scene_of("identification")
+    one, other = (item_of("identification", "codes", ALL[0], scene, wording=w) for w in ("plain", "another"))
+    assert one.truth != other.truth
+
+
 def test_a_last_group_of_an_identification_is_filled_up_with_concepts_that_are_not_in_it():
     scene = scene_of("identification", concepts=ALL[:13])
     shown = [answers(item_of("identification", "letters", concept, scene)) for concept in ALL[10:13]]

@@ -159,6 +159,36 @@ def test_the_best_cell_is_chosen_and_of_equals_the_lowest_layer_and_then_strengt
         assert (chosen(order).layer, chosen(order).strength) == (2, 3)
 
 
+def test_a_cell_is_seen_in_the_wordings_in_which_it_does_best(tmp_path):
+    """Layer 1 is the better one in all wordings together, and layer 3 in its best two."""
+    from handmade import write_run
+
+    right, wrong = "Yes, I notice an injected thought about bread.", "No."
+    says = {1: {"a": 2, "b": 2, "c": 2}, 3: {"a": 0, "b": 2, "c": 3}}
+    trials = [
+        spoken(right if i < n else wrong, layer=layer, wording=wording, sample=i)
+        for layer, each in says.items()
+        for wording, n in each.items()
+        for i in range(4)
+    ]
+    plan = Plan(name="choose", layers=(1, 3), strengths=(4.0,), concepts=("bread",))
+    run = write_run(tmp_path / "choose", trials, plan, {"bread": ("bread",)})
+    assert chosen(candidates(run, "success")).layer == 1
+    assert chosen(candidates(run, "success")).wordings == ()
+    best = chosen(candidates(run, "success", 2))
+    assert (best.layer, best.wordings, best.score, best.n) == (3, ("b", "c"), 5 / 8, 8)
+    assert chosen(candidates(run, "success", 9)).wordings == ("a", "b", "c")
+
+
+def test_experiments_that_cannot_be_asked_in_the_chosen_wordings_are_refused(tmp_path):
+    given = 'name = "report"\ntasks = ["report"]\nwordings = ["plain"]'
+    file = study_file(tmp_path, 'name = "report"\ntasks = ["report"]', given)
+    assert load_study(file)
+    file.write_text(file.read_text().replace("rate = 0.2", "n_wordings = 1"))
+    with pytest.raises(PlanError, match="'report' names others: leave its wordings out, or give it the same"):
+        load_study(file)
+
+
 def test_without_trials_under_concept_vectors_nothing_can_be_chosen():
     with pytest.raises(RunFolderError, match="no trials under concept vectors"):
         chosen(())
@@ -189,7 +219,7 @@ def test_a_study_is_a_battery_with_rules(tmp_path):
         (
             "rate = 0.2",
             "zzz = 0.2",
-            r"unknown key 'zzz'. Keys: choose, explore, choose_by, rate, logodds, level, neighbours",
+            r"unknown key 'zzz'. Keys: choose, explore, choose_by, n_wordings, rate, logodds, level, neighbours",
         ),
         ("rate = 0.2", "rate = 0", r"table \[criteria\], rate: Input should be greater than 0"),
         ("rate = 0.2", 'choose_by = "luck"', "'success', 'named' or 'noticed'"),

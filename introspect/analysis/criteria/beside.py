@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, variance
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence
 from introspect.analysis.criteria.judge import RATES
-from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated
+from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.crossed import with_items
 from introspect.analysis.detection import Detection, detection
@@ -22,7 +23,7 @@ from introspect.analysis.permutation import holm
 from introspect.analysis.rates import clustered_rate
 from introspect.analysis.selectivity import selectivity
 from introspect.graders.details import detail_counts
-from introspect.records import Readers
+from introspect.records import ReaderKind, Readers
 
 
 def beside(
@@ -55,6 +56,7 @@ def beside(
         *(each for task, part in _tasks(detect) for each in _detected(task, part, None)),
         *_with_lead_ins(evidence, level),
         *identified(report, concepts),
+        *unsteered(evidence, level),
         *under_negated(evidence, level),
         *_selective(report, detect),
         *_earlier(evidence, level),
@@ -143,33 +145,34 @@ def _with_lead_ins(evidence: Evidence, level: float) -> Iterator[Finding]:
 
 
 def observed(readers: Sequence[Readers], asked: pl.DataFrame) -> Iterator[Finding]:
-    """Say what a reader that knows the vectors makes of a study's trials, and how the subject compares with it.
+    """Say what readers that know the vectors make of a study's trials, and how the subject compares with each.
 
     Args:
-        readers: What it found, experiment by experiment; nothing is said without.
-        asked: The yes–no trials, whose log-odds of detection are the subject's own evidence. Those that the reader
+        readers: What they found, experiment by experiment; nothing is said without.
+        asked: The yes–no trials, whose log-odds of detection are the subject's own evidence. Those that a reader
             read, too, are compared, each less the mean of the other clean trials asked alike, as the reader's are.
     """
-    rows = [row for each in readers for row in each.rows]
     told = set() if asked.is_empty() else set(asked["key"])
-    reports = [row for row in rows if row.key not in told and row.arm == "concept"]
-    detected = [row for row in rows if row.key in told]
-    d = _apart(*([row.score for row in detected or rows if row.arm == arm] for arm in ("concept", "none")))
-    if d is None or not reports:
-        return
-    right = sum(row.named == row.concept for row in reports) / len(reports)
-    own = _apart(*_own(asked, {row.key for row in detected})) if detected else None
-    efficiency = ""
-    if own is not None and d > 0:  # a subject that is moved the wrong way makes no use of what there is
-        share = (max(own, 0) / d) ** 2
-        efficiency = f"; on the same trials the subject's own d is {own:.2f}, an efficiency of {share:.2f}"
-    yield Finding(
-        "third-party reader",
-        f"A reader that knows the vectors (nearest by cosine, layer {readers[0].layer}, last prompt token) names "
-        f"{100 * right:.0f} % of {len(reports)} rightly and tells injected from clean trials"
-        f"{' of the detection question' if detected else ''} with d = {d:.2f}{efficiency}. It is an ideal observer: it "
-        "says what could be reported, not who reports it.",
-    )
+    for kind in get_args(ReaderKind):
+        rows = [row for each in readers for row in each.rows if row.kind == kind]
+        reports = [row for row in rows if row.key not in told and row.arm == "concept"]
+        detected = [row for row in rows if row.key in told]
+        d = _apart(*([row.score for row in detected or rows if row.arm == arm] for arm in ("concept", "none")))
+        if d is None or not reports:
+            continue
+        right = sum(row.named == row.concept for row in reports) / len(reports)
+        own = _apart(*_own(asked, {row.key for row in detected})) if detected else None
+        efficiency = ""
+        if own is not None and d > 0:  # a subject that is moved the wrong way makes no use of what there is
+            share = (max(own, 0) / d) ** 2
+            efficiency = f"; on the same trials the subject's own d is {own:.2f}, an efficiency of {share:.2f}"
+        yield Finding(
+            f"third-party reader, {kind}",
+            f"A reader that knows the vectors ({kind}, layer {readers[0].layer}, last prompt token) names "
+            f"{100 * right:.0f} % of {len(reports)} rightly and tells injected from clean trials"
+            f"{' of the detection question' if detected else ''} with d = {d:.2f}{efficiency}. It is an ideal "
+            "observer: it says what could be reported, not who reports it.",
+        )
 
 
 def _own(asked: pl.DataFrame, keys: set[str]) -> tuple[list[float], list[float]]:

@@ -1,12 +1,20 @@
-"""Dose, beside the criteria: how what is reported grows with the strength, on the half that chose the setting."""
+"""Dose, beside the criteria: how what is reported grows with the strength, on the half that chose the setting.
+
+What is reported is noticing, the concept, and how strong the thought is said to be.
+"""
 
 from collections.abc import Iterator
 
 import polars as pl
+from scipy.stats import permutation_test, spearmanr
 
 from introspect.analysis.dose import Curve, Dose, dose
 from introspect.analysis.findings.finding import Finding
+from introspect.graders.details import how_strong
 
+LEAST_CLAIMS = 10
+"""Replies that say how strong, from which on that is set against the strength."""
+DEALS = 999
 MEASURES = {"noticed": "noticing is reported", "named": "the injected concept is named"}
 
 
@@ -33,6 +41,26 @@ def doses(frame: pl.DataFrame, layer: int) -> Iterator[Finding]:
             f"Dose at layer {layer}, how often {words} by strength: {shares}. {_curve(found, known=bool(guesses))}",
             found.table,
         )
+
+    yield from _claimed(under, layer)
+
+
+def _claimed(under: pl.DataFrame, layer: int) -> Iterator[Finding]:
+    """Say whether replies that tell how strong the thought is tell it by the strength."""
+    read = {reply: how_strong(reply or "") for reply in under["reply"].unique()}
+    said = [(strength, read[reply]) for strength, reply in under.select("strength", "reply").rows()]
+    claims = [each for each in said if each[1] is not None]
+    strengths, degrees = ([each[place] for each in claims] for place in (0, 1))
+    if len(claims) < LEAST_CLAIMS or min(len(set(strengths)), len(set(degrees))) < 2:
+        return
+    found = permutation_test(
+        (strengths,), lambda dealt: spearmanr(dealt, degrees)[0], permutation_type="pairings", n_resamples=DEALS, rng=0
+    )
+    yield Finding(
+        "dose, said to be strong",
+        f"Of {len(under)} replies at layer {layer} {len(claims)} say how strong the thought is; that and the strength "
+        f"have a rank correlation of {found.statistic:+.2f} (p = {found.pvalue:.4f}, strengths dealt again).",
+    )
 
 
 def _curve(found: Dose, known: bool) -> str:

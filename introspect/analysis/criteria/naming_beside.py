@@ -1,4 +1,4 @@
-"""What is named, beside the criteria: given noticing, under negated vectors, by opaque codes, of its choice."""
+"""What is named, beside the criteria: given noticing, by an unsteered reader, under negated vectors, and so on."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from statistics import fmean
 
 import polars as pl
 
-from introspect.analysis.criteria.evidence import Evidence, Row, by_concept
+from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, by_concept
 from introspect.analysis.criteria.judge import RATES
 from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.findings.finding import Finding
@@ -39,6 +39,27 @@ def identified(report: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> I
         f"{info.bits:.2f} bits, {info.excess:+.2f} above its permutation null (p = {info.p:.4f}); of reports that "
         f"notice and name something {given.excess:+.2f} above (p = {given.p:.4f}){words}"
         f"{'; ' + noise if noise else ''}.",
+    )
+
+
+def unsteered(evidence: Evidence, level: float) -> Iterator[Finding]:
+    """Say how the subject's names compare with those of a reader that has its words and not its state.
+
+    The reader is the subject itself without the vector, going on from the transcript cut just before the claim. It is
+    the one to beat: what it names, too, can be read off what was said before.
+    """
+    later = {row.follows: row for row in evidence.of(CONTINUED, CONTINUED) if row.follows}
+    own = by_concept(row for row in evidence.of("report") if row.key in later)
+    if not own:
+        return
+    rates = [(fmean(map(_named, rows)), fmean(_named(later[row.key]) for row in rows)) for rows in own.values()]
+    gaps = [subject - reader for subject, reader in rates]
+    subject, reader = (fmean(each) for each in zip(*rates, strict=True))
+    yield Finding(
+        "unsteered reader",
+        f"A reader without the vectors (the subject itself, unsteered, going on from the transcript before the claim) "
+        f"names the concept in {100 * reader:.0f} % where the subject does in {100 * subject:.0f} %: difference "
+        f"{bounded(over_concepts(gaps, level, RATES))}, {len(gaps)} concepts{p_of(gaps)}.",
     )
 
 

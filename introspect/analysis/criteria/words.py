@@ -114,10 +114,11 @@ def setting(study: Study) -> str:
     )
     score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
     n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
+    ways = f", wordings {', '.join(study.wordings)}" if study.wordings else ""
     salt = f" {said}" if (said := other_salt(study.salt)) else ""
     return (
-        f"All four are judged at layer {study.layer}, strength {study.strength:g}, on {n[1]} concepts that did not "
-        f"choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
+        f"All four are judged at layer {study.layer}, strength {study.strength:g}{ways}, on {n[1]} concepts that did "
+        f"not choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
         f"{score}.{salt}"
     )
 
