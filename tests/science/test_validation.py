@@ -52,7 +52,7 @@ def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validatio
 
 def test_detail_is_made_up_by_the_confabulator_and_not_by_the_introspector(root, validation):
     from introspect.analysis.studies import analyze_study
-    from introspect.graders.details import detail_counts
+    from introspect.graders.detail_scores import detail_counts
     from introspect.organisms.catalog import specimen
     from introspect.studies.validate import folder_of, one
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from introspect.graders.details import detail_counts, how_strong, is_true, read_details
+from introspect.graders.detail_scores import detail_counts, how_strong, is_true
+from introspect.graders.details import read_details
 from introspect.graders.passage import READ_LIMIT
 
 CHECKABLE = [

@@ -22,7 +22,7 @@ from introspect.analysis.intervals import over_concepts
 from introspect.analysis.permutation import holm
 from introspect.analysis.rates import clustered_rate
 from introspect.analysis.selectivity import selectivity
-from introspect.graders.details import detail_counts
+from introspect.graders.detail_scores import detail_counts
 from introspect.records import ReaderKind, Readers
 
 

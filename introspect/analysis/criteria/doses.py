@@ -10,7 +10,7 @@ from scipy.stats import permutation_test, spearmanr
 
 from introspect.analysis.dose import Curve, Dose, dose
 from introspect.analysis.findings.finding import Finding
-from introspect.graders.details import how_strong
+from introspect.graders.detail_scores import how_strong
 
 LEAST_CLAIMS = 10
 """Replies that say how strong, from which on that is set against the strength."""
