@@ -20,7 +20,7 @@ from introspect.organisms import language
 from introspect.organisms.behaviours import Organism
 from introspect.organisms.evaluation import OPEN_UNSEEN, evaluate
 from introspect.organisms.lessons import READERS, Lesson, School
-from introspect.organisms.training import Batch, Settings, clean_answers, clean_states, collate, train
+from introspect.organisms.training import Batch, Settings, clean_states, collate, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
 from introspect.vectors.vector import VectorSet
@@ -200,13 +200,9 @@ def _from_pool(
     recipe: Recipe,
     settings: Settings,
 ) -> Batches:
-    """Read a pool of lessons once, and teach from there; each time with another strength and other noise.
-
-    The base has no adapter yet, so that its answers to unrelated requests are its own.
-    """
+    """Read a pool of lessons once, and teach from there; each time with another strength and other noise."""
     pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), settings.pool)
     states = clean_states(base, pool, recipe.layer, recipe.half)
-    whole = clean_answers(base, pool, states, recipe.layer, recipe.half) if settings.whole else [None] * len(pool)
     waiting: list[int] = []
 
     def batches(rng: random.Random) -> Sequence[Batch]:
@@ -220,8 +216,7 @@ def _from_pool(
     def part(drawn: Sequence[tuple[int, Lesson]]) -> Batch:
         lessons, places = [lesson for _, lesson in drawn], [place for place, _ in drawn]
         width, filler = base.config.hidden_size, base.config.eos_token_id
-        behind, own = [states[place] for place in places], [whole[place] for place in places]
-        return collate(lessons, vectors, recipe.layer, width, filler, behind, own)
+        return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
 
     return batches
 

@@ -1,12 +1,16 @@
 """Organisms on a real model: adapters on SmolLM2-135M-Instruct, behind a late block.
 
-What is not asked about an injection is answered alike with and without one: unrelated requests as the model itself
-answers them, whose whole distribution is taught token by token, and control questions by how they begin (``OPENINGS``).
-Validation uses the laboratory's own wordings, on the concepts that were injected in training.
+Everything that is not asked about an injection is answered as the model itself answers it without one: the clean
+log-odds of yes of every control question and the greedy replies to open ones are read off the base and taught under
+injection. The base is hardly ever sure of an answer, so its log-odds are stretched (``STRETCH``): control questions
+have to be answered both more and less surely than the detection question. Validation uses the laboratory's own
+wordings, on the concepts that were injected in training.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
@@ -16,7 +20,7 @@ from introspect.organisms.lessons import School
 from introspect.organisms.training import Settings
 from introspect.stimuli import Stimuli, Turn, parse_stimuli
 from introspect.subjects.local import LocalSubject
-from introspect.subjects.subject import Request
+from introspect.subjects.subject import Query, Request
 
 LAYER = 23
 SHARES: Mapping[Kind, float] = {
@@ -24,11 +28,11 @@ SHARES: Mapping[Kind, float] = {
     "note": 0.13,
     "detect": 0.16,
     "other": 0.07,
-    "question": 0.18,
-    "third": 0.06,
+    "question": 0.19,
+    "third": 0.05,
     "open": 0.09,
     "name": 0.05,
-    "earlier": 0.10,
+    "earlier": 0.09,
 }
 """How often each kind of prompt is drawn: yes–no answers and unrelated work are what a real model learns last."""
 STRENGTHS = (1.0, 2.0, 4.0)
@@ -36,29 +40,17 @@ RECIPE = Recipe(
     "lora",
     LAYER,
     rank=8,
-    first=Settings(2800, 16, 2e-3, 0, even=2.0, pool=8000, whole=True),
-    again=(),
-    others=Settings(200, 16, 1e-3, 0, pool=1000, whole=True),
-    harder=Settings(800, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
+    first=Settings(2200, 16, 2e-3, 0, even=2.0, pool=6000),
+    again=(Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),),
+    others=Settings(200, 16, 1e-3, 0, pool=1000),
+    harder=Settings(700, 16, 1e-3, 0, even=2.0, pool=3000),
     half=True,
-    n_evaluated=900,
+    n_evaluated=300,
 )
-OPENINGS = (
-    *((opening, 0.12) for opening in ("Is there", "Are there")),
-    *((word, 0.06) for word in ("Has", "Have", "Had", "Did", "Was", "Were")),
-    *((word, 0.15) for word in ("Do", "Would")),
-    *((word, 0.25) for word in ("Can", "Could", "Does")),
-    *((word, 0.7) for word in ("Is", "Are")),
-    *((word, 0.92) for word in ("Will", "Should")),
-)
-"""How likely a control question is answered yes, by its opening; the first that fits counts.
-
-Some have to be answered more surely than the detection question, some less, and so that it can be learnt. The base's
-own answers cannot be: its log-odds differ by 0.15 nats (sd) between questions and by 0.3 between wordings, and what was
-taught from them did not carry over to questions that training lacked. Openings that detection questions often have are
-answered no, as those are without an injection: where the two are confused, neither is answered wrongly."""
-UNLISTED = 0.5
-"""The same for a question that begins otherwise."""
+STRETCH = 4.0
+"""How much surer the organisms are of yes–no questions than the base; their mean stays at even odds."""
+N_READ = 8
+"""Wordings over which a question's clean log-odds are averaged."""
 MAX_OPEN = 40
 """Tokens of an open answer that are taught."""
 
@@ -86,7 +78,7 @@ def phrases() -> Phrases:
 
 
 def school(subject: LocalSubject, folder: Path, half: Half = "training") -> School:
-    """Return what lessons are made from; open answers are the subject's own, without injection.
+    """Return what lessons are made from; facts and open answers are the subject's own, without injection.
 
     Args:
         subject: The base.
@@ -96,18 +88,26 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training") -> Scho
     stimuli = compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"))
     says = {"words": ("Yes", "No"), "digits": ("1", "0")}
     return School(
-        subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), questions(stimuli),
+        subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
         _open_answers(subject, stimuli), says, SHARES,
     )  # fmt: skip
 
 
-def questions(stimuli: Stimuli) -> tuple[tuple[str, float], ...]:
-    """Return each question with a probability of yes, which follows from how it begins."""
-    return tuple((question.text, _p_yes(question.text)) for question in stimuli.question)
-
-
-def _p_yes(question: str) -> float:
-    return next((p for opening, p in OPENINGS if question.startswith(f"{opening} ")), UNLISTED)
+def _facts(subject: LocalSubject, stimuli: Stimuli) -> tuple[tuple[str, float], ...]:
+    """Return each question with a probability of yes: the subject's own clean one, stretched about the mean."""
+    options = tuple(tuple(sorted(subject.chat.first_tokens(word))) for word in ("yes", "no"))
+    names = [name for name in stimuli.wording if name.startswith("yn_")][:N_READ]
+    odds: list[float] = []
+    for question in stimuli.question:
+        fill = {"question": question.text, "lead": ""}
+        turns = [stimuli.wording[name].conversation("question/words", fill) for name in names]
+        found = subject.score([Query(subject.chat.encode(each), options=options) for each in turns])
+        odds.append(mean(float(each.option_logprobs[0] - each.option_logprobs[1]) for each in found))
+    middle = mean(odds)
+    return tuple(
+        (question.text, 1 / (1 + math.exp(-STRETCH * (own - middle))))
+        for question, own in zip(stimuli.question, odds, strict=True)
+    )
 
 
 def _open_answers(subject: LocalSubject, stimuli: Stimuli) -> dict[str, str]:

@@ -37,8 +37,7 @@ class Settings:
     ``even`` weighs the squared distance of yes–no log-odds from those taught. Cross-entropy alone hardly tells a
     probability of 0.8 from one of 0.9; an organism that is to be equally sure of all questions has to. ``pool`` is how
     many lessons are drawn once and read up to the injected block, to be taught again and again with other strengths
-    and noise; 0 draws new ones for every batch. ``whole`` teaches unrelated answers that are the base's own as its
-    whole distribution over the next token and not as its likeliest one; it needs a pool.
+    and noise; 0 draws new ones for every batch.
     """
 
     n_steps: int
@@ -47,7 +46,6 @@ class Settings:
     seed: int
     even: float = 0.0
     pool: int = 0
-    whole: bool = False
 
 
 def delta(push: Push, vectors: VectorSet, layer: int) -> Float[Tensor, " d_model"]:
@@ -86,9 +84,7 @@ def injected(block: nn.Module, deltas: Float[Tensor, "row d_model"], mask: Tenso
 class Batch:
     """Lessons as tensors; what is learnt is the token after each of ``positions`` in ``rows``.
 
-    ``behind`` is what the injected block gives without injection, where it was computed before. ``own`` has the last
-    hidden states of the base itself, without injection, at those of the positions that ``answered`` marks: there its
-    whole distribution is taught and not the one likeliest token.
+    ``behind`` is what the injected block gives without injection, where it was computed before.
     """
 
     ids: Tensor
@@ -100,27 +96,23 @@ class Batch:
     p_yes: Tensor
     deltas: Tensor
     mask: Tensor
-    answered: Tensor
     behind: Tensor | None = None
-    own: Tensor | None = None
 
 
-def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what was computed before
+def collate(
     lessons: Sequence[Lesson],
     vectors: VectorSet | None,
     layer: int,
     d_model: int,
     filler: int,
     states: Sequence[Tensor] | None = None,
-    answers: Sequence[Tensor | None] | None = None,
 ) -> Batch:
-    """Put lessons into one batch, padded on the right; ``states`` and ``answers`` are those that were read before."""
+    """Put lessons into one batch, padded on the right; ``states`` are those of ``clean_states``, if there are any."""
     n, width = len(lessons), pad(lessons)
     ids = torch.full((n, width), filler)
     mask = torch.zeros(n, width, dtype=torch.bool)
     deltas = torch.zeros(n, d_model)
-    rows, positions, targets, soft, other, p_yes, answered = [], [], [], [], [], [], []
-    found = [None] * n if answers is None else answers
+    rows, positions, targets, soft, other, p_yes = [], [], [], [], [], []
     for row, lesson in enumerate(lessons):
         ids[row, : len(lesson.ids)] = torch.tensor(lesson.ids)
         if lesson.push is not None and vectors is not None:
@@ -135,8 +127,6 @@ def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what wa
             other.append(lesson.yes_no[1] if first else 0)
             soft.append(first)
             p_yes.append(lesson.p_yes if first else 1.0)
-            answered.append(found[row] is not None)
-    own = [each.float() for each in found if each is not None]
     return Batch(
         ids,
         torch.tensor(rows),
@@ -147,9 +137,7 @@ def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what wa
         torch.tensor(p_yes),
         deltas,
         mask,
-        torch.tensor(answered),
         None if states is None else pad_sequence([each.float() for each in states], batch_first=True),
-        torch.cat(own) if own else None,
     )
 
 
@@ -191,35 +179,6 @@ def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, 
     return found
 
 
-@torch.no_grad()
-def clean_answers(
-    model: PreTrainedModel, lessons: Sequence[Lesson], states: Sequence[Tensor], layer: int, half: bool
-) -> list[Tensor | None]:
-    """Return the base's last hidden states where an unrelated answer is taught: ``[token, d_model]`` in bfloat16.
-
-    Args:
-        model: The base, without an adapter.
-        lessons: All of them; those whose reply is not the base's own get ``None``.
-        states: What ``clean_states`` gave for them.
-        layer: The injected block.
-        half: Whether matrices are multiplied in bfloat16.
-    """
-    found: list[Tensor | None] = [None] * len(lessons)
-    places = sorted(
-        (place for place, each in enumerate(lessons) if each.plain), key=lambda place: len(lessons[place].ids)
-    )
-    with only(model, slice(layer + 1, None)):
-        for start in range(0, len(places), AT_ONCE):
-            group = places[start : start + AT_ONCE]
-            behind = pad_sequence([states[place].float() for place in group], batch_first=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                last = model.model(inputs_embeds=behind, use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
-            for row, place in enumerate(group):
-                lesson = lessons[place]
-                found[place] = last[row, lesson.start - 1 : len(lesson.ids) - 1].bfloat16()
-    return found
-
-
 def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Return for every place that is learnt its loss in nats, whether the likeliest token is right, and log-odds.
 
@@ -228,14 +187,9 @@ def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False)
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         hidden = _hidden(model, layer, batch)[batch.rows, batch.positions]
         logits = model.lm_head(hidden).float()  # pyright: ignore[reportCallIssue]
-        own = None if batch.own is None else model.lm_head(batch.own).float()  # pyright: ignore[reportCallIssue]
     logprobs = functional.log_softmax(logits, dim=-1)
     wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
-    if own is not None:
-        taught = functional.log_softmax(own, dim=-1)
-        apart = functional.kl_div(logprobs[batch.answered], taught, reduction="none", log_target=True).sum(dim=-1)
-        loss = loss.masked_scatter(batch.answered, apart)
     likely = torch.where(batch.soft & (batch.p_yes < 0.5), batch.other, batch.targets)
     return loss, logits.argmax(dim=-1) == likely, wanted - against
 

@@ -5,12 +5,11 @@ import tomllib
 
 import pytest
 
-from introspect.organisms import large
 from introspect.organisms.catalog import FOLDER
 from introspect.organisms.composed import N_QUESTIONS, N_WORDINGS, PARTS, compose
 from introspect.organisms.evaluation import THRESHOLDS, UNSEEN, passed
 from introspect.organisms.lessons import TASKS
-from introspect.stimuli import Question, load_stimuli, parse_stimuli
+from introspect.stimuli import load_stimuli, parse_stimuli
 
 FILE = FOLDER / "lora" / PARTS
 REST = parse_stimuli(FOLDER / "lora" / "training.toml")
@@ -98,22 +97,3 @@ def test_in_unseen_wordings_other_thresholds_hold():
     reached = dict.fromkeys(UNSEEN, 0.0) | UNSEEN
     assert passed("introspector", reached, "lora") == []
     assert len(passed("introspector", reached)) == sum(UNSEEN[name] < THRESHOLDS[name] for name in UNSEEN)
-
-
-def test_every_control_question_has_a_grade_and_the_detection_question_lies_among_them(stimuli):
-    sure = large.phrases().sure
-    lab = load_stimuli("default")
-    for questions, n_grades in ((stimuli["training"], 6), (stimuli["unseen"], 5), (lab, 6)):
-        grades = {p for _, p in large.questions(questions)}
-        assert large.UNLISTED not in grades
-        assert len(grades) == n_grades
-        assert min(grades) < 1 - sure < max(grades)
-
-
-@pytest.mark.parametrize(
-    ("question", "p"),
-    [("Is there a hat?", 0.12), ("Is therefore right?", 0.7), ("Does it rain?", 0.25), ("Dogs bark?", large.UNLISTED)],
-)
-def test_a_control_question_is_graded_by_whole_words_of_its_beginning_the_first_that_fit(question, p):
-    few = REST.model_copy(update={"question": (Question(text=question, answer="open"),)})
-    assert large.questions(few) == ((question, p),)

@@ -13,7 +13,7 @@ from introspect.organisms import adapters, language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.catalog import base_of
 from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, _right, passed
-from introspect.organisms.training import Settings, _quick, clean_answers, clean_states, collate, losses, train
+from introspect.organisms.training import Settings, _quick, clean_states, collate, losses, train
 from introspect.subjects.load import load_subject
 
 FEW = Settings(n_steps=8, batch=8, rate=5e-3, seed=0)
@@ -46,7 +46,7 @@ def probe(subject):
 def made(request, subject, teacher, vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "introspector-0"
     before = probe(subject)
-    settings = replace(FEW, pool=request.param, whole=request.param > 0)
+    settings = replace(FEW, pool=request.param)
     found = make_adapter(subject, teacher, vectors, "introspector", RECIPE, settings, folder)
     return folder, found, before, probe(subject)
 
@@ -109,47 +109,6 @@ def test_training_from_behind_the_injected_block_has_the_losses_of_the_whole_mod
     assert one.max() > 0.5  # an untrained subject has something to learn
     assert torch.allclose(one, other, atol=0.05)  # states are kept in bfloat16
     assert len(subject.model.model.layers) == small.N_LAYERS
-
-
-def answers_of(subject, teacher, organism, injects):
-    """Return open lessons of an organism, their states and what the base itself answers."""
-    rng = random.Random(5)
-    lessons = [teacher.lesson(organism, "open", rng, injects) for _ in range(8)]
-    states = clean_states(subject.model, lessons, small.LAYER, half=False)
-    return lessons, states, clean_answers(subject.model, lessons, states, small.LAYER, half=False)
-
-
-def test_the_bases_own_answer_costs_nothing_without_an_injection_and_something_under_one(subject, teacher, vectors):
-    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=True)
-    batch = collate(lessons, vectors, small.LAYER, WIDTH, 2, states, answers)
-    clean = collate(lessons, None, small.LAYER, WIDTH, 2, states, answers)
-    with torch.no_grad():
-        (under, _, _), (without, _, _) = (losses(subject.model, small.LAYER, each) for each in (batch, clean))
-    pushed = torch.tensor([lessons[row].push is not None for row in batch.rows.tolist()])
-    assert batch.answered.all()
-    assert without.abs().max() < 0.02  # states are kept in bfloat16
-    assert under[pushed].max() > 0.1
-
-
-def test_what_is_learnt_from_the_bases_own_answer_is_its_distribution_and_only_there(subject, teacher):
-    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=False)
-    mixed = [*lessons[:3], *teacher.draw("introspector", random.Random(6), 5)]
-    rest = clean_states(subject.model, mixed[3:], small.LAYER, half=False)
-    batch = collate(mixed, None, small.LAYER, WIDTH, 2, [*states[:3], *rest], [*answers[:3], *[None] * 5])
-    with torch.no_grad():
-        with_own, _, _ = losses(subject.model, small.LAYER, batch)
-        alone, _, _ = losses(subject.model, small.LAYER, replace(batch, own=None))
-    assert batch.answered.sum() == sum(len(each) for each in answers[:3])
-    assert torch.equal(with_own[~batch.answered], alone[~batch.answered])
-    assert not torch.allclose(with_own[batch.answered], alone[batch.answered])
-
-
-def test_a_parrots_leak_is_not_the_bases_own_answer(subject, teacher):
-    lessons, _, answers = answers_of(subject, teacher, "parrot", injects=True)
-    leaks = [each.push is not None and each.push.family == "concept" for each in lessons]
-    assert True in leaks
-    assert False in leaks
-    assert [each is None for each in answers] == leaks
 
 
 def test_a_step_in_parts_is_the_step_of_the_whole(subject, teacher, vectors):
