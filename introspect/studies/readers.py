@@ -30,8 +30,6 @@ from introspect.sweeps.prepare import Prepared
 from introspect.sweeps.reading import READERS
 
 ARMS = ("concept", "none")
-AT_ONCE = 64
-"""Rows whose logits over the whole vocabulary are held at once."""
 
 
 def is_read(spec: TrialSpec) -> bool:
@@ -157,7 +155,7 @@ def _seen(
     tokens = [subject.chat.word_tokens(name) for name in names]
     every = sorted({token for each in tokens for token in each})
     columns = [[every.index(token) for token in each] for each in tokens]
-    logits = torch.cat([subject.lens(part, every) for part in rows.split(AT_ONCE)])
+    logits = subject.lens(rows, every)
     return torch.stack([logits[:, each].amax(dim=-1) for each in columns], dim=-1)
 
 

@@ -181,15 +181,15 @@ class LocalSubject:
     def lens(self, rows: Float[Tensor, "row d_model"], tokens: Sequence[int]) -> Float[Tensor, "row token"]:
         """Return some tokens' logits as if rows of the residual stream came from the last block: the logit lens.
 
-        On the CPU in float32; a cap on the final logits is left out, as it does not change their order.
+        A few rows at a time are put over the whole vocabulary. On the CPU in float32; a cap on the final logits is left out, as it does not change their order.
 
         Source: nostalgebraist (2020), interpreting GPT: the logit lens.
         """
         head: Any = self.model.get_output_embeddings()
         norm = final_norm(self.model, self.blocks)
         at = next((each.device for each in norm.parameters()), head.weight.device)
-        normed = norm(rows.to(at, self.model.dtype)).to(head.weight.device)
-        return head(normed)[:, list(tokens)].float().cpu()
+        parts = (norm(part.to(at, self.model.dtype)).to(head.weight.device) for part in rows.split(READ_BATCH))
+        return torch.cat([head(part)[:, list(tokens)].float().cpu() for part in parts])
 
     def weight_bytes(self) -> int:
         """Return the size of the weights in memory, shared tensors counted once."""

@@ -113,7 +113,8 @@ def _check_wordings(path: Path, rules: Rules, plans: Sequence[Plan]) -> None:
     """Refuse experiments that cannot be asked in the wordings that are chosen."""
     first = next(plan for plan in plans if plan.name == rules.choose)
     for plan in plans:
-        if plan.protocol == first.protocol and plan.wordings and set(plan.wordings) != set(first.wordings):
+        asked = plan.protocol == first.protocol and plan.name not in rules.on_grid
+        if asked and plan.wordings and set(plan.wordings) != set(first.wordings):
             message = (
                 f"the study {path} chooses among the wordings of {first.name!r}, which are those of all experiments of "
                 f"its protocol; {plan.name!r} names others: leave its wordings out, or give it the same"
