@@ -181,7 +181,8 @@ class LocalSubject:
     def lens(self, rows: Float[Tensor, "row d_model"], tokens: Sequence[int]) -> Float[Tensor, "row token"]:
         """Return some tokens' logits as if rows of the residual stream came from the last block: the logit lens.
 
-        A few rows at a time are put over the whole vocabulary. On the CPU in float32; a cap on the final logits is left out, as it does not change their order.
+        A few rows at a time are put over the whole vocabulary. On the CPU in float32; a cap on the final logits is left
+        out, as it does not change their order.
 
         Source: nostalgebraist (2020), interpreting GPT: the logit lens.
         """
