@@ -36,7 +36,7 @@ def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
         kept = frame.filter(pl.col("arm") == CONTINUED)
         dealt = frame.filter(pl.col("arm") != CONTINUED).with_columns(
             pl.lit(None, pl.String).alias("prompt"),
-            *(pl.lit(None, pl.Boolean).alias(name) for name in OF_THE_CONCEPT),
+            *(pl.lit(None, pl.Boolean).alias(name) for name in OF_THE_CONCEPT if name in frame.columns),
             pl.when(pl.col("task").str.starts_with("question")).then("item").alias("question"),
         )
         parts = [
