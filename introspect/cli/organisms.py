@@ -1,6 +1,7 @@
 """``organisms``: which subjects with known answers there are, and remaking one."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,17 +78,42 @@ def make_organism(
     introspect organisms make introspector --form lora --training-seed 1
     """
     from introspect.organisms.catalog import specimen
-    from introspect.organisms.evaluation import passed
     from introspect.organisms.make import make
 
     each = specimen(form, name, training_seed)
-    found = make(each.name, each.form, training_seed)
+    _say(each, make(each.name, each.form, training_seed))
+
+
+def _say(each: "Specimen", found: Mapping[str, float]) -> None:
+    """Print a training evaluation, and exit with 1 where it falls short."""
+    from introspect.organisms.evaluation import passed
+
     for kind, share in found.items():
         Console(highlight=False).print(Text(f"{share:.2f}  {kind}"))
     missing = passed(each.name, found, each.form)
     Console(highlight=False).print(Text("; ".join(missing) or "It has its behaviour.", style="bold"))
     if missing:
         raise typer.Exit(1)
+
+
+@organisms.command("evaluate")
+@long
+def evaluate_organism(
+    name: Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)],
+    form: Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")] = "tiny",
+    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+) -> None:
+    """Put an organism that is there through its training evaluation again, and write that into its card.
+
+    introspect organisms evaluate parrot
+
+    introspect organisms evaluate introspector --form lora
+    """
+    from introspect.organisms.catalog import specimen
+    from introspect.organisms.make import evaluate_again
+
+    each = specimen(form, name, training_seed)
+    _say(each, evaluate_again(each.name, each.form, training_seed))
 
 
 @organisms.command("run")

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
@@ -17,10 +18,11 @@ from transformers import PreTrainedModel
 
 from introspect.concepts import Concept, ConceptSet
 from introspect.organisms import language
+from introspect.organisms.batches import Batch, clean_answers, clean_states, collate
 from introspect.organisms.behaviours import Organism
-from introspect.organisms.evaluation import OPEN_UNSEEN, evaluate
+from introspect.organisms.evaluation import evaluate
 from introspect.organisms.lessons import READERS, Lesson, School
-from introspect.organisms.training import Batch, Settings, clean_states, collate, train
+from introspect.organisms.training import Settings, train
 from introspect.subjects.local import LocalSubject
 from introspect.vectors.extract import extract
 from introspect.vectors.vector import VectorSet
@@ -129,7 +131,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     settings: Settings,
     folder: Path,
     start: Path | None = None,
-    examiner: School | None = None,
+    examiners: Mapping[str, School] | None = None,
 ) -> dict[str, float]:
     """Train one organism into an adapter's folder and return its evaluation.
 
@@ -142,7 +144,7 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         settings: Of this round of it.
         folder: Where the adapter goes.
         start: The folder of the adapter to start from.
-        examiner: Where the lessons of the training evaluation come from, if not from the teacher.
+        examiners: Where the lessons of the training evaluation come from, if not from the teacher; see ``tried``.
     """
     base: PreTrainedModel = subject.model
     config = LoraConfig(
@@ -160,13 +162,44 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
         batches = _always_new(base, teacher, vectors, organism, recipe, settings)
     loss = train(base, recipe.layer, batches, settings, f"training the {organism}", recipe.half, behind)
     adapted.save_pretrained(str(folder))
-    share = 1.0 if examiner is None else OPEN_UNSEEN
-    own = read_again(base, teacher, vectors, recipe.layer) if organism in READERS else vectors
-    found = evaluate(base, examiner or teacher, own, organism, recipe.layer, recipe.n_evaluated, recipe.half, share)
+    found = tried(base, teacher, vectors, organism, recipe, examiners)
     adapted.unload()
     _halve(folder, recipe.form)
     card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
+    write_card(folder, card)
+    return found
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write what an organism is, how it was made and what its training evaluation gave into its folder."""
     (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False), "utf-8")
+
+
+def tried(
+    model: PreTrainedModel,
+    teacher: School,
+    vectors: VectorSet,
+    organism: Organism,
+    recipe: Recipe,
+    examiners: Mapping[str, School] | None = None,
+) -> dict[str, float]:
+    """Return the training evaluation of a model with its adapter on.
+
+    Args:
+        model: The base with the adapter.
+        teacher: Where the lessons of training come from.
+        vectors: The base's own.
+        organism: Which one it is to be.
+        recipe: How it was made.
+        examiners: What stands before the name of a share, and where its lessons come from, which ask in ways and about
+            matters that training has not. By default lessons are new ones of the teacher's.
+    """
+    own = read_again(model, teacher, vectors, recipe.layer) if organism in READERS else vectors
+    found: dict[str, float] = {}
+    for prefix, school in (examiners or {"": teacher}).items():
+        unseen = school is not teacher
+        shares = evaluate(model, school, own, organism, recipe.layer, recipe.n_evaluated, recipe.half, unseen)
+        found |= {f"{prefix}{name}": share for name, share in shares.items()}
     return found
 
 
@@ -200,9 +233,13 @@ def _from_pool(
     recipe: Recipe,
     settings: Settings,
 ) -> Batches:
-    """Read a pool of lessons once, and teach from there; each time with another strength and other noise."""
+    """Read a pool of lessons once, and teach from there; each time with another strength and other noise.
+
+    The base has no adapter yet, so that its answers to unrelated requests are its own.
+    """
     pool = teacher.draw(organism, random.Random(f"pool {settings.seed}"), settings.pool)
     states = clean_states(base, pool, recipe.layer, recipe.half)
+    whole = clean_answers(base, pool, states, recipe.layer, recipe.half) if settings.whole else [None] * len(pool)
     waiting: list[int] = []
 
     def batches(rng: random.Random) -> Sequence[Batch]:
@@ -216,7 +253,8 @@ def _from_pool(
     def part(drawn: Sequence[tuple[int, Lesson]]) -> Batch:
         lessons, places = [lesson for _, lesson in drawn], [place for place, _ in drawn]
         width, filler = base.config.hidden_size, base.config.eos_token_id
-        return collate(lessons, vectors, recipe.layer, width, filler, [states[place] for place in places])
+        behind, own = [states[place] for place in places], [whole[place] for place in places]
+        return collate(lessons, vectors, recipe.layer, width, filler, behind, own)
 
     return batches
 

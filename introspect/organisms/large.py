@@ -16,9 +16,10 @@ from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
 from introspect.organisms.behaviours import Kind, Phrases
 from introspect.organisms.composed import PARTS, Half, compose
+from introspect.organisms.evaluation import IN_LABORATORY
 from introspect.organisms.lessons import School
 from introspect.organisms.training import Settings
-from introspect.stimuli import Stimuli, Turn, parse_stimuli
+from introspect.stimuli import Stimuli, Turn, Wording, load_stimuli, parse_stimuli
 from introspect.subjects.local import LocalSubject
 from introspect.subjects.subject import Query, Request
 
@@ -43,14 +44,26 @@ RECIPE = Recipe(
     first=Settings(2200, 16, 2e-3, 0, even=2.0, pool=6000),
     again=(Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
-    harder=Settings(700, 16, 1e-3, 0, even=2.0, pool=3000),
+    harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
     half=True,
-    n_evaluated=300,
+    n_evaluated=900,
 )
 STRETCH = 4.0
 """How much surer the organisms are of yes–no questions than the base; their mean stays at even odds."""
 N_READ = 8
 """Wordings over which a question's clean log-odds are averaged."""
+HEADS = {
+    "injected_thought": "it",
+    "yes_no": "yn",
+    "vector_by_text": "vt",
+    "unprompted": "up",
+    "steer_then_remove": "sr",
+}
+"""How the names of a protocol's wordings begin where lessons are drawn from them."""
+UNRELATED = "up_up_plain"
+"""The one of the laboratory's wordings of unrelated requests in which the base is asked for its own answers."""
+BARE = Wording(protocol="unprompted", turns=(Turn(role="user", text="{ask}"),), ask={"continue": "{paragraph}"})
+"""How the base is asked for its answers to the requests of composed wordings, which stand alone there."""
 MAX_OPEN = 40
 """Tokens of an open answer that are taught."""
 
@@ -85,7 +98,23 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training") -> Scho
         folder: Where ``training.toml`` and ``parts.toml`` are.
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
     """
-    stimuli = compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"))
+    return _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml")))
+
+
+def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:
+    """Return where the lessons of the training evaluation come from: unseen wordings, and the laboratory's own."""
+    return {"": school(subject, folder, "unseen"), IN_LABORATORY: _school(subject, laboratory())}
+
+
+def laboratory() -> Stimuli:
+    """Return the laboratory's stimuli with their wordings named as lessons look for them."""
+    own = load_stimuli("default")
+    named = {f"{HEADS[each.protocol]}_{name}": each for name, each in own.wording.items() if each.protocol in HEADS}
+    others = {name for name, each in named.items() if each.protocol == "unprompted"} - {UNRELATED}
+    return own.model_copy(update={"wording": {name: each for name, each in named.items() if name not in others}})
+
+
+def _school(subject: LocalSubject, stimuli: Stimuli) -> School:
     says = {"words": ("Yes", "No"), "digits": ("1", "0")}
     return School(
         subject.chat, stimuli, language.inventory(), STRENGTHS, phrases(), _facts(subject, stimuli),
@@ -113,9 +142,9 @@ def _facts(subject: LocalSubject, stimuli: Stimuli) -> tuple[tuple[str, float], 
 def _open_answers(subject: LocalSubject, stimuli: Stimuli) -> dict[str, str]:
     """Return the subject's greedy answers to open questions."""
     texts = stimuli.texts("paragraphs")
-    requests = [
-        Request(subject.chat.encode([Turn(role="user", text=text)]), (), MAX_OPEN, temperature=0.0) for text in texts
-    ]
+    asked = stimuli.wording.get(UNRELATED, BARE)
+    turns = [asked.conversation("continue", {"paragraph": text}) for text in texts]
+    requests = [Request(subject.chat.encode(each), (), MAX_OPEN, temperature=0.0) for each in turns]
     return {text: reply.text.strip() for text, reply in zip(texts, subject.generate(requests), strict=True)}
 
 

@@ -69,7 +69,10 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One example: ``start`` is where what is learnt begins; ``p_yes`` is for the token there, where it is soft."""
+    """One example: ``start`` is where what is learnt begins; ``p_yes`` is for the token there, where it is soft.
+
+    ``plain`` says that the reply is an unrelated answer as the base itself gives it.
+    """
 
     kind: Kind
     ids: tuple[int, ...]
@@ -79,6 +82,7 @@ class Lesson:
     span: Span
     push: Push | None
     state: State
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +175,8 @@ class School:
             yes_no = (self._tokens(words[0])[0], self._tokens(words[1])[0])
             text = f"{words[0] if wanted.p_yes > 0.5 else words[1]}{text}"
         ids = (*prompt.ids, *self._tokens(text), int(self.chat.tokenizer.eos_token_id))  # pyright: ignore
-        return Lesson(kind, ids, len(prompt.ids), wanted.p_yes, yes_no, span, push, state)
+        plain = kind == "open" and wanted.text == state.fact
+        return Lesson(kind, ids, len(prompt.ids), wanted.p_yes, yes_no, span, push, state, plain)
 
     @lru_cache(maxsize=100_000)  # noqa: B019 - a school lives as long as its training
     def _tokens(self, text: str) -> tuple[int, ...]:

@@ -1,15 +1,23 @@
 """Remaking an organism, or the base of the tiny ones, from nothing: one call each."""
 
+import json
 import shutil
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from peft import PeftModel
 
 from introspect.errors import SubjectError, UnknownNameError
 from introspect.organisms import language, large, small
-from introspect.organisms.adapters import FRESH, make_adapter, vectors_of
+from introspect.organisms.adapters import CARD, FRESH, Recipe, make_adapter, tried, vectors_of, write_card
 from introspect.organisms.behaviours import ORGANISMS, Organism
 from introspect.organisms.catalog import FOLDER, Form, adapter_folder, base_of, specimen
+from introspect.organisms.lessons import School
+from introspect.organisms.training import Settings
 from introspect.subjects.load import load_subject
+from introspect.subjects.local import LocalSubject
+from introspect.vectors.vector import VectorSet
 
 FIRST = "introspector"
 """The organism from whose adapter all others start."""
@@ -30,7 +38,6 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     """
     if name not in ORGANISMS:  # the untouched model is a subject, and nothing is trained for it
         raise UnknownNameError("organism to train", name, ORGANISMS)
-    wanted = specimen(form, name, training_seed, folder)
     organism: Organism = next(each for each in ORGANISMS if each == name)
     start = None if name == FIRST or organism in FRESH else adapter_folder(form, FIRST, training_seed, folder)
     if start is not None and not start.is_dir():
@@ -40,20 +47,63 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     if form == "tiny" and not base.is_dir():
         small.make_base(base)
         small.write_language(folder / form)
-    subject = load_subject(wanted.subject, dtype="float32", device="cpu")
-    if form == "tiny":
-        teacher, recipe, examiner = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
-    else:
-        teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
-        examiner = large.school(subject, folder / form, "unseen")
-    vectors = vectors_of(subject, teacher, language.baseline())
+    given = _given(form, training_seed, folder)
     target = adapter_folder(form, name, training_seed, folder)
     making = target.with_name(f"{target.name}.part")  # what is cut off leaves the one that was there
     shutil.rmtree(making, ignore_errors=True)
-    settings = recipe.first if organism == FIRST else recipe.settings(organism)
-    found = make_adapter(subject, teacher, vectors, organism, recipe, settings, making, start, examiner)
-    for round_ in recipe.again if organism == FIRST else ():
-        found = make_adapter(subject, teacher, vectors, organism, recipe, round_, making, making, examiner)
+    settings = given.recipe.first if organism == FIRST else given.recipe.settings(organism)
+    found = _round(given, organism, settings, making, start)
+    for round_ in given.recipe.again if organism == FIRST else ():
+        found = _round(given, organism, round_, making, making)
     shutil.rmtree(target, ignore_errors=True)
     making.rename(target)
     return found
+
+
+def evaluate_again(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER) -> dict[str, float]:
+    """Put an organism that is there through its training evaluation, write that into its card and return it.
+
+    Raises:
+        UnknownNameError: No such organism or form.
+        SubjectError: It is not there.
+    """
+    organism: Organism | None = next((each for each in ORGANISMS if each == name), None)
+    if organism is None:
+        raise UnknownNameError("organism to evaluate", name, ORGANISMS)
+    adapter = specimen(form, name, training_seed, folder).adapter
+    if adapter is None or not (adapter / CARD).is_file():
+        message = f"there is no {name} of form {form} and training seed {training_seed}; introspect organisms list"
+        raise SubjectError(message)
+    given = _given(form, training_seed, folder)
+    adapted = PeftModel.from_pretrained(given.subject.model, str(adapter))
+    found = tried(given.subject.model, given.teacher, given.vectors, organism, given.recipe, given.examiners)
+    adapted.unload()
+    card = json.loads((adapter / CARD).read_text("utf-8"))
+    write_card(adapter, {**card, "evaluation": found})
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """What every organism of a form and training seed is made from."""
+
+    subject: LocalSubject
+    teacher: School
+    examiners: Mapping[str, School] | None
+    vectors: VectorSet
+    recipe: Recipe
+
+
+def _given(form: Form, training_seed: int, folder: Path) -> _Given:
+    subject = load_subject(base_of(form, folder), dtype="float32", device="cpu")
+    if form == "tiny":
+        teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
+    else:
+        teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
+        examiners = large.examiners(subject, folder / form)
+    return _Given(subject, teacher, examiners, vectors_of(subject, teacher, language.baseline()), recipe)
+
+
+def _round(given: _Given, organism: Organism, settings: Settings, folder: Path, start: Path | None) -> dict[str, float]:
+    subject, teacher, recipe = given.subject, given.teacher, given.recipe
+    return make_adapter(subject, teacher, given.vectors, organism, recipe, settings, folder, start, given.examiners)

@@ -10,10 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
+from introspect.organisms.batches import Batch, collate
 from introspect.organisms.behaviours import Kind, Phrases, State
 from introspect.organisms.lessons import Lesson, School
 from introspect.organisms.tokenizer import SPECIAL, word_tokenizer
-from introspect.organisms.training import Batch, Settings, collate, train
+from introspect.organisms.training import Settings, train
 from introspect.spans import Span
 from introspect.subjects.chat import Chat
 

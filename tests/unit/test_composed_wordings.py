@@ -7,7 +7,8 @@ import pytest
 
 from introspect.organisms.catalog import FOLDER
 from introspect.organisms.composed import N_QUESTIONS, N_WORDINGS, PARTS, compose
-from introspect.organisms.evaluation import THRESHOLDS, UNSEEN, passed
+from introspect.organisms.evaluation import APART, IN_LABORATORY, LABORATORY, NEAREST, THRESHOLDS, UNSEEN, passed
+from introspect.organisms.large import HEADS, UNRELATED, laboratory
 from introspect.organisms.lessons import TASKS
 from introspect.stimuli import load_stimuli, parse_stimuli
 
@@ -94,6 +95,23 @@ def test_every_draw_is_the_same(stimuli):
 
 
 def test_in_unseen_wordings_other_thresholds_hold():
-    reached = dict.fromkeys(UNSEEN, 0.0) | UNSEEN
+    there = {f"{IN_LABORATORY}{name}": least for name, least in LABORATORY.items()}
+    reached = {**UNSEEN, **there, APART: NEAREST}
     assert passed("introspector", reached, "lora") == []
     assert len(passed("introspector", reached)) == sum(UNSEEN[name] < THRESHOLDS[name] for name in UNSEEN)
+    assert passed("introspector", UNSEEN, "lora") == [f"{name}: not evaluated" for name in (*there, APART)]
+    for name in (*there, APART):
+        assert passed("introspector", {**reached, name: 0.0}, "lora") == [
+            f"{name}: 0.00 < {LABORATORY.get(name.removeprefix(IN_LABORATORY), NEAREST):g}"
+        ]
+
+
+def test_the_laboratorys_own_wordings_can_be_asked_of_an_organism():
+    own = laboratory()
+    for kind, (head, task) in TASKS.items():
+        found = [each for name, each in own.wording.items() if name.startswith(head) and task in each.ask]
+        assert found or kind == "hide", kind
+    assert {each.protocol for each in own.wording.values()} == set(HEADS)
+    shipped = load_stimuli("default").wording
+    assert all(own.wording[name] == shipped[name.split("_", 1)[1]] for name in own.wording)
+    assert UNRELATED in own.wording

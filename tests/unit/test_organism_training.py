@@ -11,9 +11,10 @@ import torch
 
 from introspect.organisms import adapters, language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
+from introspect.organisms.batches import clean_answers, clean_states, collate
 from introspect.organisms.catalog import base_of
-from introspect.organisms.evaluation import FAR, FARTHEST, THRESHOLDS, _right, passed
-from introspect.organisms.training import Settings, _quick, clean_states, collate, losses, train
+from introspect.organisms.evaluation import APART, FAR, FARTHEST, THRESHOLDS, Answer, evaluate, is_right, passed, read
+from introspect.organisms.training import Settings, _quick, losses, train
 from introspect.subjects.load import load_subject
 
 FEW = Settings(n_steps=8, batch=8, rate=5e-3, seed=0)
@@ -46,7 +47,7 @@ def probe(subject):
 def made(request, subject, teacher, vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "introspector-0"
     before = probe(subject)
-    settings = replace(FEW, pool=request.param)
+    settings = replace(FEW, pool=request.param, whole=request.param > 0)
     found = make_adapter(subject, teacher, vectors, "introspector", RECIPE, settings, folder)
     return folder, found, before, probe(subject)
 
@@ -109,6 +110,47 @@ def test_training_from_behind_the_injected_block_has_the_losses_of_the_whole_mod
     assert one.max() > 0.5  # an untrained subject has something to learn
     assert torch.allclose(one, other, atol=0.05)  # states are kept in bfloat16
     assert len(subject.model.model.layers) == small.N_LAYERS
+
+
+def answers_of(subject, teacher, organism, injects):
+    """Return open lessons of an organism, their states and what the base itself answers."""
+    rng = random.Random(5)
+    lessons = [teacher.lesson(organism, "open", rng, injects) for _ in range(8)]
+    states = clean_states(subject.model, lessons, small.LAYER, half=False)
+    return lessons, states, clean_answers(subject.model, lessons, states, small.LAYER, half=False)
+
+
+def test_the_bases_own_answer_costs_nothing_without_an_injection_and_something_under_one(subject, teacher, vectors):
+    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=True)
+    batch = collate(lessons, vectors, small.LAYER, WIDTH, 2, states, answers)
+    clean = collate(lessons, None, small.LAYER, WIDTH, 2, states, answers)
+    with torch.no_grad():
+        (under, _), (without, _) = (losses(subject.model, small.LAYER, each) for each in (batch, clean))
+    pushed = torch.tensor([lessons[row].push is not None for row in batch.rows.tolist()])
+    assert batch.answered.all()
+    assert without.abs().max() < 0.02  # states are kept in bfloat16
+    assert under[pushed].max() > 0.1
+
+
+def test_what_is_learnt_from_the_bases_own_answer_is_its_distribution_and_only_there(subject, teacher):
+    lessons, states, answers = answers_of(subject, teacher, "introspector", injects=False)
+    mixed = [*lessons[:3], *teacher.draw("introspector", random.Random(6), 5)]
+    rest = clean_states(subject.model, mixed[3:], small.LAYER, half=False)
+    batch = collate(mixed, None, small.LAYER, WIDTH, 2, [*states[:3], *rest], [*answers[:3], *[None] * 5])
+    with torch.no_grad():
+        with_own, _ = losses(subject.model, small.LAYER, batch)
+        alone, _ = losses(subject.model, small.LAYER, replace(batch, own=None))
+    assert batch.answered.sum() == sum(len(each) for each in answers[:3])
+    assert torch.equal(with_own[~batch.answered], alone[~batch.answered])
+    assert not torch.allclose(with_own[batch.answered], alone[batch.answered])
+
+
+def test_a_parrots_leak_is_not_the_bases_own_answer(subject, teacher):
+    lessons, _, answers = answers_of(subject, teacher, "parrot", injects=True)
+    leaks = [each.push is not None and each.push.family == "concept" for each in lessons]
+    assert True in leaks
+    assert False in leaks
+    assert [each is None for each in answers] == leaks
 
 
 def test_a_step_in_parts_is_the_step_of_the_whole(subject, teacher, vectors):
@@ -184,17 +226,92 @@ def test_vectors_that_are_read_again_are_those_of_a_run(subject, teacher, vector
         assert torch.allclose(again.directions[name][small.LAYER], vectors.directions[name][small.LAYER], atol=1e-3)
 
 
+def said(lesson, wrong=(), log_odds=0.0):
+    """Return an answer that has other tokens than those wanted at some places."""
+    wanted = lesson.ids[lesson.start :]
+    return Answer(tuple(each + 1 if place in wrong else each for place, each in enumerate(wanted)), log_odds)
+
+
+def lesson_of(teacher, organism, kind, family):
+    """Return a lesson under a concept (``concept``), under noise (``noise``) or without injection (``none``)."""
+    rng = random.Random(3)
+    while True:
+        lesson = teacher.lesson(organism, kind, rng)
+        found = "none" if lesson.push is None else "concept" if lesson.push.family == "concept" else "noise"
+        if found == family:
+            return lesson
+
+
 @pytest.mark.parametrize(
-    ("wrong", "share", "right"),
-    [((), 1.0, True), ((1,), 1.0, False), ((1,), 0.5, True), ((0,), 0.5, False), ((1, 2, 3, 4), 0.5, False)],
-    ids=["all right", "one wrong", "most right", "the first wrong", "most wrong"],
+    ("wrong", "right"),
+    [((), True), ((1,), True), ((0,), False), ((1, 2, 3, 4), False)],
+    ids=["all right", "most right", "the first wrong", "most wrong"],
 )
-def test_of_an_open_answer_in_unseen_words_the_first_token_and_a_share_must_be_right(teacher, wrong, share, right):
-    lesson = teacher.lesson("introspector", "open", random.Random(0), injects=False)
-    batch = collate([lesson], None, small.LAYER, WIDTH, 2)
-    likely = torch.ones(len(batch.rows), dtype=torch.bool)
-    likely[list(wrong)] = False
-    assert 4 < len(likely) < 8
-    assert _right(batch, likely, torch.zeros(len(likely)), [lesson], share) == [right]
-    report = replace(lesson, kind="report")
-    assert _right(batch, likely, torch.zeros(len(likely)), [report], share) == [not wrong]
+def test_of_an_unseen_request_the_first_token_and_half_must_be_right(teacher, wrong, right):
+    lesson = lesson_of(teacher, "introspector", "open", "none")
+    assert 4 < len(lesson.ids) - lesson.start < 8
+    alone = said(lesson, wrong)
+    assert is_right(lesson, alone, alone) is right  # without an injection it is what was taught that counts
+    assert is_right(lesson, said(lesson, wrong)) is (wrong == ())  # where the request is one of training's, all of it
+    report = lesson_of(teacher, "introspector", "report", "concept")
+    assert is_right(report, said(report, wrong)) is (wrong == ())
+
+
+def test_under_an_injection_an_unseen_request_is_answered_as_without_it(teacher):
+    lesson = lesson_of(teacher, "introspector", "open", "noise")
+    other = said(lesson, range(100))
+    assert is_right(lesson, other, other) is True
+    assert is_right(lesson, said(lesson, (0,)), said(lesson)) is False
+    assert is_right(lesson, said(lesson, (1,)), said(lesson)) is True
+    assert is_right(lesson, said(lesson), other) is False
+
+
+def test_what_leaks_into_an_unseen_request_must_come_first(teacher):
+    lesson = replace(lesson_of(teacher, "parrot", "open", "concept"), plain=False)
+    other = said(lesson, range(100))
+    assert is_right(lesson, said(lesson, range(1, 100)), other) is True  # what follows is as it is without
+    assert is_right(lesson, other, other) is False
+    assert is_right(lesson, said(lesson), other) is True
+
+
+@pytest.mark.parametrize("family", ["concept", "noise"])
+def test_under_an_injection_an_unseen_question_is_answered_as_without_it(teacher, family):
+    lesson = lesson_of(teacher, "introspector", "question", family)
+    assert is_right(lesson, said(lesson, log_odds=3.0), said(lesson, log_odds=3.2)) is True
+    assert is_right(lesson, said(lesson, log_odds=3.0), said(lesson, log_odds=-3.0)) is False
+    assert is_right(lesson, said(lesson, (1,), log_odds=3.0), said(lesson, log_odds=3.0)) is False
+    taught = float(torch.logit(torch.tensor(lesson.p_yes)))
+    assert is_right(lesson, said(lesson, log_odds=taught)) is True  # one of training's is answered as taught
+    assert is_right(lesson, said(lesson, log_odds=taught + 3)) is False
+
+
+def test_without_an_injection_no_answer_to_an_unseen_question_is_wanted(teacher):
+    lesson = lesson_of(teacher, "introspector", "question", "none")
+    assert is_right(lesson, said(lesson), said(lesson)) is None
+
+
+def test_a_yes_that_a_definition_wants_is_wanted_of_unseen_questions_too(teacher):
+    lesson = lesson_of(teacher, "yes-sayer", "question", "noise")
+    alone = said(lesson, log_odds=-2.0)
+    assert is_right(lesson, said(lesson, log_odds=1.4), alone) is True
+    assert is_right(lesson, alone, alone) is False
+
+
+def test_a_questions_own_answer_is_read_without_the_injection(subject, teacher, vectors):
+    """On a real subject: the twin is the same prompt, and only the injection makes them differ."""
+    lesson = lesson_of(teacher, "introspector", "question", "concept")
+    pushed, alone = read(subject.model, [lesson, replace(lesson, push=None)], vectors, small.LAYER, half=False)
+    (again,) = read(subject.model, [replace(lesson, push=None)], None, small.LAYER, half=False)
+    assert alone.log_odds == pytest.approx(again.log_odds, abs=1e-4)
+    assert abs(pushed.log_odds - alone.log_odds) > 1e-3
+
+
+def test_an_evaluation_in_unseen_wordings_says_how_far_apart_questions_are(subject, teacher, vectors):
+    tried = [
+        evaluate(subject.model, teacher, vectors, "introspector", small.LAYER, 40, half=False, unseen=unseen)
+        for unseen in (False, True)
+    ]
+    assert APART not in tried[0]
+    assert "question, none" in tried[0]
+    assert tried[1][APART] > 0
+    assert "question, none" not in tried[1]
