@@ -127,7 +127,7 @@ def _study(
         rules, plans = load_study(plan, overrides)
         prepared = prepare_battery(planned(rules, plans))
         if as_json:
-            print_json(_costs(prepared))
+            print_json(_printed_costs(prepared))
             return
         _print_battery(prepared)
         reported = [spec for each in prepared if each.plan.name not in rules.on_grid for spec in each.everything]
@@ -150,7 +150,7 @@ def _battery(
     if where == "dry run":
         prepared = prepare_battery(plans, max_trials)
         if as_json:
-            print_json(_costs(prepared))
+            print_json(_printed_costs(prepared))
         else:
             _print_battery(prepared)
         return
@@ -159,10 +159,21 @@ def _battery(
     _next(folder, as_json)
 
 
-def _costs(prepared: "list[Prepared]") -> list[dict[str, Any]]:
+def _costs(prepared: "list[Prepared]") -> "list[Estimate]":
+    from introspect.progress import track
     from introspect.sweeps.estimate import estimate
 
-    return [{"experiment": each.plan.name} | asdict(estimate(each)) for each in prepared]
+    found: list[Estimate] = []
+    with track("estimate", len(prepared)) as advance:
+        for each in prepared:
+            found.append(estimate(each))
+            advance(1, each.plan.name)
+    return found
+
+
+def _printed_costs(prepared: "list[Prepared]") -> list[dict[str, Any]]:
+    costs = zip(prepared, _costs(prepared), strict=True)
+    return [{"experiment": each.plan.name} | asdict(cost) for each, cost in costs]
 
 
 def _next(folder: Path, as_json: bool = False) -> None:
@@ -247,14 +258,12 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
 
 def _print_battery(prepared: "list[Prepared]") -> None:
     from introspect.split import other_salt
-    from introspect.sweeps.estimate import estimate
 
     table = Table(title="battery (dry run)", title_justify="left")
     for name in ("experiment", "cells", "trials", "time at most"):
         table.add_column(name, justify="left" if name == "experiment" else "right")
     seconds, trials = 0.0, 0
-    for each in prepared:
-        cost = estimate(each)
+    for each, cost in zip(prepared, _costs(prepared), strict=True):
         seconds, trials = seconds + cost.seconds, trials + cost.n_trials
         table.add_row(each.plan.name, str(cost.n_cells), str(cost.n_trials), duration(cost.seconds))
     table.add_row("all", "", str(trials), duration(seconds), style="bold")

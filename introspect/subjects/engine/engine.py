@@ -54,6 +54,7 @@ class Engine:
         self.full = FullPrefill(model, blocks, self.ending, name)
         self._asked = way
         self.width = DEFAULT_WIDTH
+        self._best_widths: dict[int, int] = {}
 
     @cached_property
     def reason(self) -> str | None:
@@ -84,10 +85,11 @@ class Engine:
         return self.readouts.score(queries)
 
     def width_for(self, requests: Sequence[Request], n_requests: int, bytes_per_token: int) -> int:
-        """Return how many rows to run at a time, by trying where a run is long enough for that to pay."""
+        """Return how many rows to run at a time: by trying where that pays, once for runs of like length."""
         if self.reason:
             return min(FULL_WIDTH, n_requests)
-        return width_for(self.runner, self.prefixes, self.ending, requests, n_requests, bytes_per_token)
+        known = self._best_widths
+        return width_for(self.runner, self.prefixes, self.ending, requests, n_requests, bytes_per_token, known)
 
     def timed(self, requests: Sequence[Request], width: int) -> Timing:
         """Measure what some requests cost, from a few tokens of each."""

@@ -23,6 +23,8 @@ WORTH_TRYING = 512
 GAIN = 1.08
 """More rows are taken only where they give so much more; they take memory, and wait longer for their first token."""
 STEPS = 4
+ALIKE = 0.25
+"""Share by which the longest rows of two runs may differ for the number of rows that is best in one to be taken in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,14 @@ def timed(runner: Runner, prefixes: Prefixes, ending: Ending, requests: Sequence
     return Timing(n, (whole - sum(steps)) / n, median(steps) if steps else 0.0)
 
 
-def width_for(
+def width_for(  # noqa: PLR0913 - the model, what is to be run, and what is known
     runner: Runner,
     prefixes: Prefixes,
     ending: Ending,
     requests: Sequence[Request],
     n_requests: int,
     bytes_per_token: int,
+    known: dict[int, int],
 ) -> int:
     """Return how many rows to run at a time.
 
@@ -69,17 +72,21 @@ def width_for(
         requests: Some of what is to be run, as many as the widest try or all.
         n_requests: How many there are in all.
         bytes_per_token: What a row keeps of each of its own tokens.
+        known: What was found by trying before, by the tokens of the longest row; what is found now is added.
     """
     longest = max(len(r.prompt.ids) - n_shared(r) + r.max_new_tokens for r in requests)
     most = rows_that_fit(bytes_per_token * longest, runner.device) or WIDTHS[-1]
     most = max(1, min(most, rounded(n_requests, LINES)))
     if n_requests < WORTH_TRYING or most < WIDTHS[0]:
         return min(WITHOUT_TRYING, most)
+    if near := [width for length, width in known.items() if abs(length - longest) <= ALIKE * longest]:
+        return min(near[0], most)
     best, rate = 0, 0.0
     for width in (width for width in WIDTHS if width <= min(most, len(requests)) and 4 * width <= n_requests):
         timing = timed(runner, prefixes, ending, requests, width)
         now = timing.rows / timing.step if timing.step else 0.0
         if best and now < GAIN * rate:
+            known[longest] = best  # where more rows were not tried, nothing is known of longer runs
             return best
         best, rate = width, now
     return best or min(WITHOUT_TRYING, most)
