@@ -24,7 +24,7 @@ GAIN = 1.08
 """More rows are taken only where they give so much more; they take memory, and wait longer for their first token."""
 STEPS = 4
 ALIKE = 0.25
-"""Share by which the longest rows of two runs may differ for the number of rows that is best in one to be taken in both."""
+"""Share by which the longest rows of two runs may differ for the number that is best in one to be taken in both."""
 
 
 @dataclass(frozen=True, slots=True)
