@@ -45,7 +45,7 @@ def figures(  # noqa: PLR0913 - one option each
     command = _command(folder, out, style, columns)
     drawing = _Drawing(out, columns if style is Style.paper else None)
     if is_battery_folder(folder):
-        only_rules(grader, "a battery is read")
+        only_rules(grader, calibration, "a battery is read")
         _battery(folder, command, drawing)
     else:
         _run(folder, command, drawing, grader, calibration)

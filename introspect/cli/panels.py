@@ -17,9 +17,9 @@ PANELS: dict[str, tuple[str, ...]] = {
 
 OTHERS = "More"
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 a check that was asked for did not pass (doctor, validate, organisms make or evaluate); "
-    "2 bad input, with one sentence on standard error and nothing half-written; 130 stopped by Ctrl-C, 143 by SIGTERM, "
-    "and the same command goes on from there."
+    "Exit codes: 0 done; 1 a check that was asked for did not pass (doctor, validate, replay, organisms make or "
+    "evaluate); 2 bad input, with one sentence on standard error and nothing half-written; 130 stopped by Ctrl-C, 143 "
+    "by SIGTERM, and the same command goes on from there."
 )
 _PLACE = {verb: (panel, place) for panel, verbs in PANELS.items() for place, verb in enumerate(verbs)}
 

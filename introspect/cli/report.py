@@ -34,7 +34,7 @@ def report(
     console = Console(highlight=False, soft_wrap=True)
     studies = [folder for folder in folders if is_study_folder(folder)]
     if studies or len(folders) > 1 or is_battery_folder(folders[0]):
-        only_rules(grader, "several runs on one page are read")
+        only_rules(grader, calibration, "several runs on one page are read")
     if studies:
         _report_studies(folders, out, console)
     elif len(folders) > 1:

@@ -203,11 +203,11 @@ def analyze(
     from introspect.analysis.studies import analyze_study, is_study_folder
 
     if is_study_folder(folder):
-        only_rules(grader, "a study's criteria are read")
+        only_rules(grader, calibration, "a study's criteria are read")
         print_study(analyze_study(folder), as_json)
         return
     if is_battery_folder(folder):
-        only_rules(grader, "a battery is read")
+        only_rules(grader, calibration, "a battery is read")
         _analyze_battery(folder, as_json)
         return
     analysis = analyze_run(folder, grader, calibration)
@@ -217,12 +217,13 @@ def analyze(
         analysis.show(cells)
 
 
-def only_rules(grader: str, what: str) -> None:
-    """Refuse another grader where the rules alone are read."""
-    if grader != "rules":
+def only_rules(grader: str, calibration: Path | None, what: str) -> None:
+    """Refuse another grader, or a calibration, where the rules alone are read."""
+    if grader != "rules" or calibration is not None:
         from introspect.errors import JudgeError
 
-        message = f"{what} by the rules; for {grader} name one of its run folders"
+        asked = grader if calibration is None else f"--calibration {calibration}"
+        message = f"{what} by the rules; for {asked} name one of its run folders"
         raise JudgeError(message)
 
 

@@ -184,3 +184,13 @@ def test_the_rules_can_be_calibrated_too(command, run, labels):
     found = json.loads(command("analyze", run, "--calibration", "rules.json", "--json").out)
     row = next(each for each in found["findings"] if each["name"] == "corrected, report: reports noticing")
     assert {each["arm"]: round(each["corrected"] * N) for each in row["table"]} == TRUE
+
+
+def test_where_the_rules_alone_are_read_a_calibration_is_refused(command, run, labels):
+    """Several runs, or a battery: it was silently left out."""
+    assert command("calibrate", "--with", "rules", "--labels", labels, "--out", "rules.json").code == 0
+    several = command("report", run, run, "--calibration", "rules.json")
+    battery = command("analyze", run.parent, "--calibration", "rules.json")
+    for refused in (several, battery):
+        assert refused.code == 2
+        assert "for --calibration rules.json name one of its run folders" in refused.err
