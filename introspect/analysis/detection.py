@@ -4,7 +4,8 @@ Hits are reports of noticing under an injection, false alarms those without. d�
 criterion c how reluctant the reports are (positive: towards no), both in standard deviations of equal-variance normal
 evidence. Rates of 0 and 1 have no finite d′, so half a report is added to both answers of both arms (Hautus 1995); this
 pulls d′ towards 0 by an amount that depends on the arm's size, and arms of unequal size would be pulled unequally and
-make a d′ out of nothing. Then none is given.
+make a d′ out of nothing. Where arms differ in size d′ is that of pairs: every prompt that both have, with one of its
+injected trials and one clean one, the first by their keys. Without such pairs none is given.
 
 A read-out that draws nothing (scored, or temperature 0) gives the same answer to the same prompt and vector, which
 counts once, however often it was asked. Where log-odds are known, the area under the curve and d_a ask for no common
@@ -35,6 +36,8 @@ Readout = Literal["scored", "greedy", "sampled", "unknown"]
 Method = Literal["exact", "clustered"]
 NOISE_ITEMS = 20
 """Items without a signal from which on their spread and order are used."""
+FEWEST_PAIRS = 2
+"""Prompts with and without a signal from which on there is a d′ where the arms differ in size."""
 _ALIKE = ("task", "info", "wording", "item", "prompt", "concept", "draw", "layer", "strength")
 _NORMAL = NormalDist()
 
@@ -74,7 +77,7 @@ class ArmCounts:
 class Sensitivity:
     """Hits and false alarms, and d′ and criterion in standard deviations, at one temperature.
 
-    ``because`` says why there is no d′.
+    ``n_pairs`` is the number of prompts that d′ is from where not all answers are; ``because`` says why there is none.
     """
 
     hits: Share
@@ -83,6 +86,7 @@ class Sensitivity:
     criterion: float | None
     temperature: float | None
     because: str | None
+    n_pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +227,35 @@ def _sizes(arm: pl.DataFrame, counted: pl.DataFrame) -> ArmCounts:
 
 def _sensitivity(arms: Sequence[pl.DataFrame], yes: tuple[str, ...], temperature: float | None) -> Sensitivity:
     hits, alarms = (_share_of(arm, yes) for arm in arms)
-    because = None
+    because, n_pairs = None, None
+    counts, n = (hits.count, alarms.count), hits.n
     if not hits.n or not alarms.n:
         because = f"there are {hits.n} trials with a signal and {alarms.n} without"
-    elif hits.n != alarms.n:
-        because = f"the correction needs arms of one size, and there are {hits.n} and {alarms.n} answers"
     elif temperature is None:
         because = "the temperature is not known"
+    elif hits.n != alarms.n:
+        pairs = _pairs(*arms)
+        n = n_pairs = len(pairs[0])
+        counts = tuple(int(arm["reads"].is_in(list(yes)).sum()) for arm in pairs)
+        if n < FEWEST_PAIRS:
+            because = (
+                f"the correction needs arms of one size; there are {hits.n} and {alarms.n} answers, and {n} prompts "
+                "that both arms have"
+            )
     if because:
         return Sensitivity(hits, alarms, None, None, temperature, because)
-    return Sensitivity(hits, alarms, *d_prime(hits.count, alarms.count, hits.n), temperature, None)
+    return Sensitivity(hits, alarms, *d_prime(*counts, n), temperature, None, n_pairs)
+
+
+def _pairs(signal: pl.DataFrame, noise: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return one trial of every prompt that both arms have: the first by its key."""
+    if not {"prompt", "key"} <= set(signal.columns):
+        return [signal.clear(), noise.clear()]
+    shared = set(signal["prompt"]) & set(noise["prompt"])
+    return [
+        arm.filter(pl.col("prompt").is_in(shared)).sort("key").unique("prompt", keep="first", maintain_order=True)
+        for arm in (signal, noise)
+    ]
 
 
 def _share_of(arm: pl.DataFrame, yes: tuple[str, ...]) -> Share:

@@ -47,7 +47,13 @@ COCHRAN = 25.0
 """A mean is near enough to normal where there are more values than this times their squared skewness."""
 
 
-def over_concepts(values: Sequence[float] | Sample, level: float = LEVEL, bounds: Bounds | None = None) -> Interval:
+def over_concepts(
+    values: Sequence[float] | Sample,
+    level: float = LEVEL,
+    bounds: Bounds | None = None,
+    more: float = 0.0,
+    fewest: int | None = None,
+) -> Interval:
     """Return the mean over concepts with Student's interval, or with a safer one where Student's is in doubt.
 
     In doubt (``doubtful``) the interval is exact for values with bounds; for others each end is the farther of
@@ -60,6 +66,8 @@ def over_concepts(values: Sequence[float] | Sample, level: float = LEVEL, bounds
         values: One finite number a concept.
         level: Share of such intervals that should contain the mean of all concepts, two-sided.
         bounds: The least and the largest value that a concept can have, such as (-1, 1) for a difference of rates.
+        more: Variance of the mean from a second sample, such as clean prompts that concepts share.
+        fewest: How large that sample is.
 
     Raises:
         ValueError: A value is not finite or outside the bounds, or the level is not between 0 and 1.
@@ -69,12 +77,15 @@ def over_concepts(values: Sequence[float] | Sample, level: float = LEVEL, bounds
         return Interval(None, None, None, level, 0, "none")
     mean = float(sample.mean())
     in_doubt = doubtful(sample, bounds)
+    variance = more + (float(sample.var(ddof=1)) / sample.size if sample.size > 1 else 0.0)
+    n_fewest = max(2, min(sample.size, fewest or sample.size))  # of a single concept Student's is not used
+    by_t = student(mean, variance, n_fewest, level, bounds, n_units=sample.size)
     if bounds is not None and (in_doubt or sample.size < 2):
         low, high = exact_bounds(sample, level, bounds)
-        return Interval(mean, float(low), float(high), level, sample.size, "exact")
+        exact = Interval(mean, float(low), float(high), level, sample.size, "exact")
+        return farther(exact, by_t) if more else exact
     if sample.size < 2 or agree(sample):
         return Interval(mean, None, None, level, sample.size, "none")
-    by_t = student(mean, float(sample.var(ddof=1)) / sample.size, sample.size, level, bounds)
     return farther(by_t, bca(sample, level=level)) if in_doubt else by_t
 
 

@@ -48,13 +48,13 @@ class StudyAnalysis:
         frame = next((each for name, each in self.frames.items() if self._is_main(name)), None)
         if best is None or frame is None:
             return None
-        found = _scores(frame.filter(pl.col("task") == "report"), self.study.rules.choose_by)
+        found = _scores(frame, self.study.rules.choose_by)
         return best - found[0].score if found else None
 
     @property
     def beside(self) -> list[Finding]:
         """What the study shows beyond the criteria, at the same setting."""
-        run = next(iter(self.runs.values()))
+        run = next((self.runs[name] for name in self.runs if self._is_main(name)), next(iter(self.runs.values())))
         kept = [frame for name, frame in self.frames.items() if name not in self.study.rules.on_grid]
         rules, manifest = self.study.rules, run.manifest
         found = beside(kept, self.evidence, manifest.concepts, manifest.plan.temperature, rules.level)
@@ -107,7 +107,7 @@ def candidates(path: Path, by: str, n_wordings: int | None = None) -> tuple[Cand
 
     Args:
         path: The run folder of the experiment that chooses.
-        by: ``success``, ``named`` or ``noticed``; a share of the trials under concept vectors.
+        by: ``success``, ``named`` or ``noticed``; a share of the reports under concept vectors.
         n_wordings: How many wordings a cell is seen in, those in which it does best; all by default.
     """
     run = load_run(path)
@@ -117,7 +117,8 @@ def candidates(path: Path, by: str, n_wordings: int | None = None) -> tuple[Cand
 def _scores(frame: pl.DataFrame, by: str, n_wordings: int | None = None) -> list[Candidate]:
     cell = ["layer", "strength"]
     hit = (pl.col("noticed") == "yes") if by == "noticed" else pl.col(by).fill_null(value=False)
-    each = frame.filter(pl.col("arm") == "concept").group_by(*cell, "wording").agg(hit.sum().alias("hits"), pl.len())
+    reported = frame.filter((pl.col("arm") == "concept") & (pl.col("task") == "report"))
+    each = reported.group_by(*cell, "wording").agg(hit.sum().alias("hits"), pl.len())
     if n_wordings is not None:
         share = pl.col("hits") / pl.col("len")
         each = each.sort(*cell, -share, "wording").group_by(cell, maintain_order=True).head(n_wordings)
@@ -132,10 +133,10 @@ def chosen(found: Sequence[Candidate]) -> Candidate:
     """Return the best cell; of equals the one with the lowest layer, then with the lowest strength.
 
     Raises:
-        RunFolderError: There are no trials under concept vectors.
+        RunFolderError: There are no reports under concept vectors.
     """
     if not found:
-        message = "the experiment that chooses has no trials under concept vectors, so no cell can be chosen"
+        message = "the experiment that chooses has no reports under concept vectors, so no cell can be chosen"
         raise RunFolderError(message)
     return max(found, key=lambda each: (each.score, -each.layer, -each.strength))
 

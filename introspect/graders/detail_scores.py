@@ -73,7 +73,7 @@ def detail_counts(frame: pl.DataFrame) -> pl.DataFrame:
         them have ``checkable`` and ``uncheckable`` detail, how many single details could be ``scored`` against what was
         injected, and how many of these are ``true``. Rates and intervals over units are the caller's.
     """
-    spoken = frame.filter(pl.col("reply").str.strip_chars() != "")
+    spoken = frame.filter(pl.col("noticed").is_not_null())  # an empty reply is one; what was only scored is none
     read = {reply: read_details(reply) for reply in spoken["reply"].unique()}
     found = [read[reply] for reply in spoken["reply"]]
     layers = [None if arm == "none" else layer for arm, layer in spoken.select("arm", "layer").iter_rows()]

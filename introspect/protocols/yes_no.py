@@ -44,11 +44,14 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
     """Ask one of the questions, or all the unrelated ones."""
     if asked.head == "question":
         # Their lead-in does not go with the concept: one clean pass of a question is the twin of all its injected ones.
-        opening = scene.opening(replace(asked, concept=None, sample=asked.sample % scene.plan.samples))
-        return [
-            Item({**opening, "question": each.text}, *yes_no(asked.manner, {"yes": True, "no": False}.get(each.answer)))
-            for each in questions(scene)
-        ]
+        # Every question has one of its own, so that what a lead-in does is part of what differs between questions.
+        found: list[Item] = []
+        for number, each in enumerate(questions(scene)):
+            sample = number * scene.plan.samples + asked.sample % scene.plan.samples
+            opening = scene.opening(replace(asked, concept=None, sample=sample))
+            answer = {"yes": True, "no": False}.get(each.answer)
+            found.append(Item({**opening, "question": each.text}, *yes_no(asked.manner, answer)))
+        return found
     return [Item(scene.opening(asked), *yes_no(asked.manner, RIGHT[asked.head].get(asked.arm)))]
 
 

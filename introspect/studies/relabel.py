@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.criteria.evidence import GONE_ON
 from introspect.analysis.means import generator
 
 CONDITION = ["arm", "concept", "unit", "layer", "strength"]
@@ -33,8 +33,8 @@ def relabelled(frames: Sequence[pl.DataFrame], seed: int) -> list[pl.DataFrame]:
     rng = generator(seed)
     found: list[pl.DataFrame] = []
     for frame in frames:
-        kept = frame.filter(pl.col("arm") == CONTINUED)
-        dealt = frame.filter(pl.col("arm") != CONTINUED).with_columns(
+        kept = frame.filter(pl.col("arm").is_in(GONE_ON))
+        dealt = frame.filter(~pl.col("arm").is_in(GONE_ON)).with_columns(
             pl.lit(None, pl.String).alias("prompt"),
             *(pl.lit(None, pl.Boolean).alias(name) for name in OF_THE_CONCEPT if name in frame.columns),
             pl.when(pl.col("task").str.starts_with("question")).then("item").alias("question"),

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED
 from introspect.analysis.studies import candidates, chosen
 from introspect.concepts import load_concepts
 from introspect.errors import PlanError, RunFolderError
@@ -209,17 +209,21 @@ def _write(study: Study, out: Path) -> None:
 def continuations(prepared: Prepared, folder: Path) -> Prepared:
     """Return the trials that go on, without the vector, from just before the claim of a run's replies.
 
+    A reply that was drawn goes on with the vector, too: its claim came about by chance as well, and what is compared
+    with the draw without the vector is another draw with it, not the one that was picked for its claim.
+
     Args:
         prepared: The experiment that gave the replies.
         folder: Its run folder, finished.
     """
     grader = RuleGrader()
     specs = [
-        going_on(trial, said)
+        spec
         for trial in sorted(read_trials(folder), key=lambda trial: trial.key)
         if trial.spec.task == REPORT
         and trial.spec.arm == "concept"
         and (said := before_claim(trial.reply, grader.grade(trial.reply))) is not None
+        for spec in going_on(trial, said)
     ]
     name = f"{prepared.plan.name}_{CONTINUED}"
     return replace(prepared, plan=prepared.plan.model_copy(update={"name": name}), specs=specs, everything=specs)
@@ -237,7 +241,11 @@ def before_claim(reply: str, claim: Claim) -> str | None:
     return before[:cut].rstrip()
 
 
-def going_on(trial: Trial, said: str) -> TrialSpec:
-    """Return the trial that goes on from there with nothing injected."""
-    changes = {"arm": CONTINUED, "vector": None, "layer": None, "strength": None, "also": (), "match": "norm"}
-    return trial.spec.model_copy(update={**changes, "said": said, "follows": trial.key})
+def going_on(trial: Trial, said: str) -> list[TrialSpec]:
+    """Return the trial that goes on from there with nothing injected and, of a drawn reply, one with all as it was."""
+    from_there = {"said": said, "follows": trial.key}
+    nothing = {"arm": CONTINUED, "vector": None, "layer": None, "strength": None, "also": (), "match": "norm"}
+    found = [trial.spec.model_copy(update={**nothing, **from_there})]
+    if trial.spec.temperature > 0:
+        found.append(trial.spec.model_copy(update={"arm": RESUMED, **from_there}))
+    return found

@@ -6,6 +6,7 @@ second is about subjects that are what they are by definition, and about the ver
 
 import functools
 import math
+from dataclasses import replace
 from statistics import fmean
 
 import polars as pl
@@ -15,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from introspect.analysis.criteria import measures, words
+from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA
-from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, evidence
 from introspect.analysis.criteria.judge import judge, together
 from introspect.errors import IntrospectError
 from introspect.records import SALT, Rules, Study
@@ -48,12 +50,12 @@ def value(measure, *rows, counting="as read"):
 def test_a_subject_that_names_every_concept_is_accurate_and_grounded():
     rows = reports(lambda c: c)
     assert value(measures.naming, *rows) == each(1)
-    assert value(measures.agreement, *rows) == each(1)
+    assert value(agreement, *rows) == each(1)
 
 
 def test_a_mis_namer_is_grounded_and_not_accurate():
     rows = reports(WRONG.get)
-    assert value(measures.agreement, *rows) == each(1)
+    assert value(agreement, *rows) == each(1)
     assert value(measures.naming, *rows) == each(-1 / 3)  # each name is given under one of the three other concepts
 
 
@@ -61,7 +63,7 @@ def test_a_mis_namer_is_grounded_and_not_accurate():
 def test_a_fixed_word_and_silence_are_neither(said):
     rows = reports(lambda c: said)
     assert value(measures.naming, *rows) == each(0)
-    assert value(measures.agreement, *rows) == each(0)
+    assert value(agreement, *rows) == each(0)
 
 
 def test_how_often_a_word_is_named_anyway_is_taken_off():
@@ -86,32 +88,32 @@ def test_what_is_named_anyway_is_counted_within_a_wording():
 def test_agreement_is_sought_across_wordings_and_not_within_one():
     """Always the wording's own word: two trials of one wording agree, two of different wordings never."""
     rows = [row(concept=c, named=f"word {w}", wording=w) for w in "ab" for c in WORDS for _ in range(2)]
-    assert value(measures.agreement, *rows) == each(0)
+    assert value(agreement, *rows) == each(0)
 
 
 def test_with_one_wording_agreement_is_sought_between_samples():
     rows = [row(concept=c, named=WRONG[c]) for c in WORDS for _ in range(2)]
-    assert value(measures.agreement, *rows) == each(1)
-    assert value(measures.agreement, *reports(lambda c: c, ("a",))) == {}
+    assert value(agreement, *rows) == each(1)
+    assert value(agreement, *reports(lambda c: c, ("a",))) == {}
 
 
 def test_one_concept_alone_cannot_be_told_from_a_habit():
     rows = reports(lambda c: c, concepts=("bread",))
     assert value(measures.naming, *rows) == {"bread": 0}
-    assert value(measures.agreement, *rows) == {}
+    assert value(agreement, *rows) == {}
 
 
 def test_an_unreadable_reply_can_name_one_thing_only_and_none_where_nothing_else_is_named():
     rows = [row(concept="bread", named=name, wording=w) for w, name in zip("abc", ("dust", None, "stone"), strict=True)]
     rows += [row(concept="dust", wording=w) for w in "abc"]
     lost = row(concept="bread", noticed="unreadable", wording="d")
-    found = [value(measures.agreement, *rows, lost, counting=counting)["bread"] for counting in COUNTINGS]
+    found = [value(agreement, *rows, lost, counting=counting)["bread"] for counting in COUNTINGS]
     assert found[2] == pytest.approx(1 / 6)  # dust or stone: one of six pairs, not three
-    assert found[0] < found[1] == 0
+    assert found[0] == found[1] == 0  # dust names nothing with which it could agree
     second = row(concept="bread", noticed="unreadable", wording="e")
-    assert value(measures.agreement, *rows, lost, second, counting="for")["bread"] == pytest.approx(3 / 10)
+    assert value(agreement, *rows, lost, second, counting="for")["bread"] == pytest.approx(3 / 10)
     silent = [row(concept=c, wording=w) for c in WORDS for w in "ab"]
-    assert value(measures.agreement, *silent, lost, counting="for")["bread"] == 0
+    assert value(agreement, *silent, lost, counting="for")["bread"] == 0
 
 
 @settings(deadline=None, max_examples=60)
@@ -124,7 +126,7 @@ def test_whatever_unreadable_replies_name_agreement_is_not_beyond_what_they_coun
         for c, w, name, lost in said
     ]
     read = [row(concept=c, wording=w, named=name) for c, w, name, _ in said]
-    most, found = value(measures.agreement, *unread, counting="for"), value(measures.agreement, *read)
+    most, found = value(agreement, *unread, counting="for"), value(agreement, *read)
     assert all(found[c] <= most[c] + 1e-12 for c in found)
 
 
@@ -136,7 +138,7 @@ def test_what_is_usually_named_is_read_off_replies_that_can_be_read():
 
 def test_silence_agrees_with_nothing():
     rows = [*reports(lambda c: None, ("a",)), *reports(lambda c: c, ("b",))]
-    assert value(measures.agreement, *rows) == each(0)
+    assert value(agreement, *rows) == each(0)
 
 
 # Before the subject's own words can tell
@@ -194,10 +196,36 @@ def test_a_reply_that_claims_nothing_needs_no_continuation():
     assert value(measures.noticing_without_vector, *rows) == each(0)
 
 
-def test_a_claim_whose_continuation_was_not_run_is_left_out():
+def counted(measure, *rows):
+    return {counting: value(measure, *rows, counting=counting) for counting in COUNTINGS}
+
+
+def test_claims_without_a_continuation_are_like_the_others_of_their_concept_and_count_both_ways():
     spoke, silent = row(concept="bread", named="bread"), row(concept="bread", named=None, wording="b")
-    assert value(measures.without_vector, spoke, silent) == {"bread": 0}
-    assert value(measures.without_vector, spoke) == {}
+    assert counted(measures.without_vector, spoke, silent) == {key: {} for key in COUNTINGS}  # no such trials
+    two = [row(concept="bread", named="bread", wording=w) for w in "cd"]
+    rows = [spoke, silent, *two, continued(two[0], None), continued(two[1], "bread")]
+    found = counted(measures.without_vector, *rows)
+    assert found["as read"] == {"bread": pytest.approx(3 / 4 * 1 / 2)}  # three claims of four, given up in one of two
+    assert found["against"] == {"bread": pytest.approx(1 / 4)}
+    assert found["for"] == {"bread": pytest.approx(2 / 4)}
+    lost = row(concept="dust", named="dust")
+    found = counted(measures.without_vector, *rows, lost)
+    assert [found[counting].get("dust") for counting in COUNTINGS] == [0, None, 1]
+
+
+def test_a_drawn_claim_is_compared_with_another_draw_and_not_with_the_one_that_was_picked():
+    """It names in half of its replies whatever is injected: the claim that was picked says nothing."""
+    rows = [row(concept=c, named=c, wording=w) for c in WORDS for w in "ab"]
+    without = [continued(each_, each_.concept if each_.wording == "a" else None) for each_ in rows]
+    assert value(measures.without_vector, *rows, *without) == each(1 / 2)
+    again = [replace(old, part=RESUMED, arm=RESUMED, key=f"{old.key} again") for old in without]
+    assert value(measures.without_vector, *rows, *without, *again) == each(0)
+    still = [replace(old, named=old.concept) for old in again]
+    assert value(measures.without_vector, *rows, *without, *still) == each(1 / 2)
+    unread = [replace(old, noticed="unreadable", named=None) for old in again]
+    found = counted(measures.without_vector, *rows, *without, *unread)
+    assert [found[counting]["bread"] for counting in COUNTINGS] == [-1 / 2, -1 / 2, 1 / 2]
 
 
 def test_an_unreadable_reply_claims_nothing_even_if_it_names_something():
@@ -278,7 +306,7 @@ def test_the_usual_name_is_the_commonest_and_of_equals_the_first_in_the_alphabet
 
 UNREAD = {
     "naming": (measures.naming, "report", "concept"),
-    "agreement": (measures.agreement, "report", "concept"),
+    "agreement": (agreement, "report", "concept"),
     "without_vector": (measures.without_vector, "report", "concept"),
     "vector_over_text": (measures.vector_over_text, "crossing", "concept"),
     "noticing_by_vector": (measures.noticing_by_vector, "crossing", "concept"),
@@ -436,15 +464,81 @@ def test_without_any_trial_everything_is_undetermined_and_says_why():
                 assert words.figure(part, RULES) == part.because
 
 
-def test_accuracy_without_grounding_is_a_mistake_of_the_laboratory_and_raises():
-    """In one wording bread is always right, in the other always a new word: right half the time, never in agreement."""
-    names = [f"c{i}" for i in range(60)]
-    rows = [row(concept=c, named=c, wording="a") for c in names]
-    rows += [row(concept=c, named=f"not {c}", wording="b") for c in names]
+NAMES = [f"c{i}" for i in range(60)]
+
+
+def never_in_agreement():
+    """The clauses with a measure of agreement that is broken: it finds none."""
+    nothing = {
+        part: replace(part, measure=lambda found, _counting: dict.fromkeys(found.concepts, 0.0))
+        for clause in CLAUSES
+        for part in clause.parts
+        if part.measure is agreement
+    }
+    return [replace(clause, parts=tuple(nothing.get(part, part) for part in clause.parts)) for clause in CLAUSES]
+
+
+@pytest.mark.parametrize("wordings", [("a",), ("a", "b"), ("a", "b", "c")], ids=len)
+def test_accuracy_without_grounding_is_a_mistake_of_the_laboratory_and_raises(wordings):
+    rows = [row(concept=c, named=c, wording=w) for c in NAMES for w in wordings for _ in range(2)]
     with pytest.raises(IntrospectError, match="accuracy is met and grounding is not"):
-        judge(of(*rows), RULES)
-    found = judge(of(*rows), RULES, strict=False)
+        judge(of(*rows), RULES, never_in_agreement())
+    found = judge(of(*rows), RULES, never_in_agreement(), strict=False)
     assert (found["accuracy"].status, found["grounding"].status) == ("met", "not met")
+    assert judge(of(*rows), RULES)["grounding"].status == "met"
+
+
+@pytest.mark.parametrize("share", [0.7, 0.9, 1.0])
+def test_a_subject_that_names_in_one_wording_only_is_accurate_and_not_grounded_and_nothing_is_broken(share):
+    """Trials of different wordings are compared, and in the other one it says something else."""
+    rows = [row(concept=c, named=c if i < 60 * share else None, wording="a") for i, c in enumerate(NAMES)]
+    rows += [row(concept=c, named=f"not {c}", wording="b") for c in NAMES]
+    found = judge(of(*rows), RULES)
+    assert (found["accuracy"].status, found["grounding"].status) == ("met", "not met")
+
+
+@pytest.mark.parametrize("unread", [0.1, 0.3, 0.5], ids=str)
+def test_a_subject_that_only_ever_says_one_word_is_not_grounded_whatever_cannot_be_read(unread):
+    rows = [
+        row(concept=c, named="apple", wording=w, noticed="unreadable" if i < 60 * unread else "yes")
+        for i, c in enumerate(NAMES)
+        for w in "abc"
+    ]
+    assert judge(of(*rows), RULES)["grounding"].status != "met"
+    few = [row(concept=c, named=c, wording=w, noticed="unreadable" if i < 4 else "yes")
+           for i, c in enumerate(NAMES) for w in "abc"]  # fmt: skip
+    assert judge(of(*few), RULES)["grounding"].status == "met"
+
+
+def test_against_agreement_unreadable_replies_name_what_others_do():
+    rows = [row(concept=c, named="apple", wording=w) for c in WORDS[1:] for w in "ab"]
+    rows += [row(concept="bread", noticed="unreadable", wording=w) for w in "ab"]
+    assert counted(agreement, *rows)["against"] == {"bread": -1, **dict.fromkeys(WORDS[1:], pytest.approx(0))}
+    mute = [row(concept=c, noticed="unreadable" if c in WORDS[:2] else "no", wording=w) for c in WORDS for w in "ab"]
+    assert counted(agreement, *mute)["against"]["bread"] == pytest.approx(-1 / 3)
+
+
+def test_a_usual_name_that_is_not_on_offer_cannot_be_tried_in_one_pass():
+    rows = [*reports(lambda c: f"not {c}"), *(row("name", c, noticed=None, answer=c) for c in WORDS)]
+    assert measures.one_pass(of(*rows), "as read") == each(0)  # where nobody knows what was on offer
+    assert measures.one_pass(replace(of(*rows), known=frozenset(WORDS)), "as read") == {}
+    some = [*reports(lambda c: "free" if c == "bread" else c), *rows[8:]]
+    assert set(measures.one_pass(replace(of(*some), known=frozenset(WORDS)), "as read")) == set(WORDS[1:])
+    silent = [*reports(lambda c: None), *rows[8:]]
+    assert measures.one_pass(replace(of(*silent), known=frozenset(WORDS)), "as read") == each(0)
+
+
+def test_clean_prompts_that_concepts_share_are_a_sample_too():
+    """Two prompts for sixty concepts: in one the clean reply reports noticing, in the other it does not."""
+    rows = [row(concept=c, noticed="yes", prompt=f"p{i % 2}") for i, c in enumerate(NAMES)]
+    rows += [row(arm="none", noticed=noticed, prompt=f"p{i}") for i, noticed in enumerate(("yes", "no"))]
+    shared = part_of(judge(of(*rows), RULES), "metacognition", "by the vector").interval
+    assert shared.value == pytest.approx(0.5)
+    assert (shared.low, shared.high) == (-1, 1)  # one degree of freedom
+    own = [row(concept=c, noticed="yes", prompt=c) for c in NAMES]
+    own += [row(arm="none", noticed="yes" if i % 2 else "no", prompt=c) for i, c in enumerate(NAMES)]
+    alone = part_of(judge(of(*own), RULES), "metacognition", "by the vector").interval
+    assert 0.3 < alone.low < alone.high < 0.7
 
 
 def test_internality_is_judged_on_noticing_where_nothing_grounded_is_named():

@@ -159,13 +159,15 @@ def test_replies_with_detail_are_counted_with_and_without_injection():
             {"arm": "none", "unit": "lead", "layer": None, "reply": "Yes. The thought is very strong."},
             {"arm": "none", "unit": "lead", "layer": None, "reply": ""},
         ]
-    )
+    ).with_columns(noticed=pl.lit("yes"))
     assert detail_counts(frame).rows() == [
         ("concept", True, "bread", 2, 1, 0, 0, 0),
         ("concept", True, "snow", 1, 1, 1, 1, 1),
         ("random", True, "snow", 1, 1, 1, 1, 0),
-        ("none", False, "lead", 2, 1, 0, 1, 0),
+        ("none", False, "lead", 3, 1, 0, 1, 0),  # an empty reply is one that has no detail
     ]
+    scored = frame.with_columns(noticed=pl.lit(None, pl.String))
+    assert detail_counts(scored).is_empty()
 
 
 @pytest.mark.parametrize(

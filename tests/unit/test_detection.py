@@ -57,6 +57,22 @@ def test_arms_of_unequal_size_get_no_d_prime_since_the_correction_would_make_one
     assert (found.hits.rate, found.false_alarms.rate) == (0, 0)
 
 
+def test_of_arms_of_unequal_size_d_prime_is_that_of_the_prompts_that_both_have():
+    """Ten prompts; each has five injected trials and one clean one. The first by its key is the one that counts."""
+    frame = spoken("n" * 50, "n" * 10).with_columns(
+        prompt=pl.concat_str(pl.lit("p"), pl.int_range(pl.len()) % 10),
+        key=pl.format("{}", pl.int_range(pl.len()) + 100),
+    )
+    hits = frame.with_columns(noticed=pl.when(pl.int_range(pl.len()) < 10).then(pl.lit("yes")).otherwise("noticed"))
+    found = detection(hits, temperature=1.0).as_no
+    assert found.n_pairs == 10
+    assert found.d_prime == pytest.approx(d_prime(10, 0, 10)[0])
+    assert (found.hits.count, found.hits.n) == (10, 50)  # the rates are those of all
+    assert detection(frame, temperature=1.0).as_no.d_prime == 0
+    apart = hits.with_columns(prompt=pl.concat_str("arm", "prompt"))
+    assert "0 prompts that both arms have" in detection(apart, temperature=1.0).as_no.because
+
+
 def test_the_temperature_is_beside_every_d_prime_and_without_it_there_is_none():
     frame = spoken("yyyn", "nnny")
     assert detection(frame, temperature=0.7).as_no.temperature == 0.7

@@ -793,6 +793,7 @@ def test_an_unrelated_question_has_one_clean_prompt_whatever_concept_is_injected
         for name in (*scene.names[:4], None)
     }
     assert len(prompts) == 1
+    assert len(set(next(iter(prompts)))) == len(next(iter(prompts)))  # and every question a lead-in of its own
     leads = {
         PROTOCOLS["yes_no"].items(scene, asked("yes_no", "detection/words", name))[0].fill["lead"]
         for name in scene.names[:4]

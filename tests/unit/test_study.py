@@ -103,16 +103,27 @@ def spoken(reply, **changes):
 
 
 def test_a_reply_goes_on_in_the_same_words_with_nothing_injected():
-    first = spoken("Well. Yes, bread.")
-    later = going_on(first, "Well.")
+    first = spoken("Well. Yes, bread.", temperature=0.0)
+    (later,) = going_on(first, "Well.")
     assert (later.vector, later.layer, later.strength, later.also) == (None, None, None, ())
     assert (later.arm, later.said, later.follows) == ("continued", "Well.", first.key)
     kept = set(TrialSpec.model_fields) - {"arm", "vector", "layer", "strength", "also", "match", "said", "follows"}
     assert {name: getattr(later, name) for name in kept} == {name: getattr(first.spec, name) for name in kept}
 
 
+def test_a_reply_that_was_drawn_goes_on_with_all_as_it_was_too():
+    first = spoken("Well. Yes, bread.")
+    without, again = going_on(first, "Well.")
+    assert (without.arm, without.vector) == ("continued", None)
+    assert (again.arm, again.said, again.follows) == ("resumed", "Well.", first.key)
+    kept = set(TrialSpec.model_fields) - {"arm", "said", "follows"}
+    assert {name: getattr(again, name) for name in kept} == {name: getattr(first.spec, name) for name in kept}
+    assert len({first.key, without.key, again.key}) == 3
+    assert again.seed != first.spec.seed  # another draw
+
+
 def test_replies_to_two_trials_go_on_as_two_trials_even_from_the_same_words():
-    one, other = (going_on(spoken("Yes.", strength=strength), "") for strength in (4.0, 8.0))
+    one, other = (going_on(spoken("Yes.", strength=strength), "")[0] for strength in (4.0, 8.0))
     assert one.key != other.key
     assert one.seed != other.seed
 
@@ -180,6 +191,22 @@ def test_a_cell_is_seen_in_the_wordings_in_which_it_does_best(tmp_path):
     assert chosen(candidates(run, "success", 9)).wordings == ("a", "b", "c")
 
 
+def test_cells_are_chosen_by_reports_alone(tmp_path):
+    """An experiment that chooses may ask for more, such as whether another model has a thought."""
+    from handmade import write_run
+
+    right, wrong = "Yes, I notice an injected thought about bread.", "No."
+    says = {1.0: (right, wrong), 2.0: (wrong, right)}
+    trials = [
+        spoken(reply, strength=strength, task=task)
+        for strength, replies in says.items()
+        for task, reply in zip(("report", "other"), replies, strict=True)
+    ]
+    plan = Plan(name="choose", layers=(3,), strengths=(1.0, 2.0), concepts=("bread",))
+    found = candidates(write_run(tmp_path / "choose", trials, plan, {"bread": ("bread",)}), "success")
+    assert [(each.strength, each.score, each.n) for each in found] == [(1.0, 1.0, 1), (2.0, 0.0, 1)]
+
+
 def test_experiments_that_cannot_be_asked_in_the_chosen_wordings_are_refused(tmp_path):
     given = 'name = "report"\ntasks = ["report"]\nwordings = ["plain"]'
     file = study_file(tmp_path, 'name = "report"\ntasks = ["report"]', given)
@@ -190,7 +217,7 @@ def test_experiments_that_cannot_be_asked_in_the_chosen_wordings_are_refused(tmp
 
 
 def test_without_trials_under_concept_vectors_nothing_can_be_chosen():
-    with pytest.raises(RunFolderError, match="no trials under concept vectors"):
+    with pytest.raises(RunFolderError, match="no reports under concept vectors"):
         chosen(())
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria import measures
-from introspect.analysis.criteria.evidence import CONTINUED, Evidence
+from introspect.analysis.criteria.evidence import GONE_ON, Evidence
 from introspect.analysis.criteria.judge import RATES
 from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.criteria.said import bounded, p_of
@@ -46,7 +46,7 @@ def beside(
     if whole.is_empty():
         return []
     report = whole.filter(
-        (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & (pl.col("arm") != CONTINUED)
+        (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & ~pl.col("arm").is_in(GONE_ON)
     )
     asked = whole.filter(pl.col("protocol") == "yes_no")
     detect = asked.filter(pl.col("task").str.starts_with("detection"))
@@ -94,6 +94,7 @@ def _detected(name: str, frame: pl.DataFrame, temperature: float | None) -> Iter
     part = found.as_no
     d = (
         f"d′ {part.d_prime:.2f}, criterion {part.criterion:+.2f}"
+        + (f" (from {part.n_pairs} prompts, one trial of each arm)" if part.n_pairs else "")
         if part.d_prime is not None
         else f"no d′: {part.because}"
     )

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from introspect.analysis.criteria import measures
-from introspect.analysis.criteria.measures import Measure
+from introspect.analysis.criteria.agreeing import agreement
+from introspect.analysis.criteria.measures import Measure, Trials
 
 Criterion = Literal["accuracy", "grounding", "internality", "metacognition"]
 CRITERIA: tuple[Criterion, ...] = ("accuracy", "grounding", "internality", "metacognition")
@@ -34,7 +35,8 @@ class Part:
 
     ``compares`` are the trials that it compares, as parts and arms of the evidence, those under the vector first; the
     reports it needs besides. ``basis`` says when it counts: always (``None``), where naming is judged, or where
-    noticing is.
+    noticing is. ``trials`` gives the single differences where clean prompts may be shared by concepts: they are then a
+    sample, too.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Part:
     measure: Measure | None
     compares: tuple[tuple[str, str], ...]
     basis: Basis | None = None
+    trials: Trials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "agreement",
                 "how often two trials with one vector name the same, less how often two with different vectors do",
                 "rate",
-                measures.agreement,
+                agreement,
                 (REPORT,),
             ),
         ),
@@ -99,6 +102,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "log-odds",
                 measures.first_token,
                 (ASKED, ASKED_CLEAN),
+                trials=measures.moved,
             ),
             Part(
                 "one pass",
@@ -181,6 +185,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "rate",
                 measures.noticing,
                 (REPORT, CLEAN),
+                trials=measures.reporting,
             ),
         ),
     ),

@@ -34,6 +34,8 @@ def doses(frame: pl.DataFrame, layer: int) -> Iterator[Finding]:
         hit = (pl.col("noticed") == "yes") if name == "noticed" else pl.col("named").fill_null(value=False)
         hits, guesses = (part.select(hit.alias("hit"))["hit"].to_list() for part in (under, clean))
         guess = sum(guesses) / len(guesses) if guesses else 0.0
+        if name == "named":  # a clean trial is about no concept, and any of them counts as named there
+            guess /= under["unit"].n_unique()
         found = dose(under["strength"].to_list(), under["unit"].to_list(), hits, guess)
         shares = ", ".join(f"{s:g}: {100 * share:.0f} %" for s, share in found.table.select("strength", "share").rows())
         yield Finding(

@@ -28,6 +28,9 @@ PARTS: Mapping[tuple[str, str], str] = {
 """What is looked at, by experiment and task."""
 CONTINUED = "continued"
 """The part, and the arm, of replies that go on without the vector."""
+RESUMED = "resumed"
+"""The same of replies that go on with it, where replies are drawn: what another draw would have said."""
+GONE_ON = (CONTINUED, RESUMED)
 
 
 def part_of(protocol: str, task: str) -> str | None:
@@ -78,10 +81,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All rows of one setting; ``questions`` are the yes–no trials as outcomes, for the control line."""
+    """All rows of one setting; ``questions`` are the yes–no trials as outcomes, for the control line.
+
+    ``known`` are the names of all concepts of the plan, which are on offer where a name is chosen in one pass; where
+    it is empty every name is taken to be.
+    """
 
     rows: tuple[Row, ...]
     questions: pl.DataFrame
+    known: frozenset[str] = frozenset()
+
+    def offers(self, name: str | None) -> bool:
+        """Whether a name, if there is one, is among those that could be chosen in one pass."""
+        return name is None or not self.known or name in self.known
 
     @cached_property
     def _parts(self) -> Mapping[tuple[str, str], tuple[Row, ...]]:
@@ -134,7 +146,7 @@ def evidence(
     ]
     asked = [frame.filter(pl.col("protocol") == "yes_no") for frame in frames]
     questions = pl.concat(asked) if asked else pl.DataFrame()
-    return Evidence(tuple(rows), questions)
+    return Evidence(tuple(rows), questions, frozenset(concepts))
 
 
 def _row(
@@ -150,7 +162,7 @@ def _row(
     leaks = matches(reply, concepts.get(concept, (concept,))) if part == "elsewhere" and concept and reply else None
     return [
         Row(
-            part=CONTINUED if values["arm"] == CONTINUED else part,
+            part=values["arm"] if values["arm"] in GONE_ON else part,
             key=values["key"],
             follows=follows.get(values["key"]),
             arm=values["arm"],

@@ -7,16 +7,21 @@ not met when one is not, and so is a criterion by its clauses. A small run may s
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from statistics import fmean, stdev
 from typing import Literal, get_args
+
+import numpy as np
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.measures import Values
+from introspect.analysis.criteria.measures import Difference, Values
+from introspect.analysis.crossed import shared_items_variance
 from introspect.analysis.interval import Interval
 from introspect.analysis.intervals import over_concepts, verdict
 from introspect.analysis.naming import Counting
@@ -136,14 +141,19 @@ def conclude(
 def _impossible(found: Mapping[Criterion, CriterionResult]) -> bool:
     """Whether names are right too often to agree as rarely as they do.
 
-    Two trials that each name rightly with probability h agree with at least h², and the mean of squares is no less than
-    the square of the mean. A subject that is right now and then may well be accurate and not grounded.
+    Trials of two wordings are compared. Where they name rightly with probabilities g and h, both do in at least
+    g + h - 1, and then they agree; in one wording, where two trials of a concept are alike, in at least h². A subject
+    that is right now and then, or in one wording only, may well be accurate and not grounded.
     """
     if _status(found, "accuracy") != "met" or _status(found, "grounding") != "not met":
         return False
-    low = min((part.interval.low or 0.0 for part in _parts(found["accuracy"])), default=0.0)
+    (naming,) = _parts(found["accuracy"])
     high = max((part.interval.high or 0.0 for part in _parts(found["grounding"])), default=1.0)
-    return low**2 > high
+    shares = list(naming.wordings.values())
+    if len(shares) == 1:
+        return (naming.interval.low or 0.0) ** 2 > high
+    pairs = [max(0.0, one + other - 1) for one, other in combinations(shares, 2)]
+    return bool(pairs) and fmean(pairs) > high
 
 
 def _parts(result: CriterionResult) -> list[PartResult]:
@@ -187,9 +197,9 @@ def _clause(
 def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     assert part.measure is not None
     every = {counting: part.measure(evidence, counting) for counting in get_args(Counting)}
-    as_read = _interval(part, every["as read"], rules)
+    as_read = _interval(part, every["as read"], evidence, "as read", rules)
     intervals = {
-        counting: as_read if values == every["as read"] else _interval(part, values, rules)
+        counting: as_read if values == every["as read"] else _interval(part, values, evidence, counting, rules)
         for counting, values in every.items()
     }
     statuses: set[Status] = {verdict(interval, least(part, rules)) for interval in intervals.values()}
@@ -206,8 +216,25 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     )  # fmt: skip
 
 
-def _interval(part: Part, values: Values, rules: Rules) -> Interval:
-    return over_concepts(list(values.values()), rules.level, RATES if part.unit == "rate" else None)
+def _interval(part: Part, values: Values, evidence: Evidence, counting: Counting, rules: Rules) -> Interval:
+    more, n_items = 0.0, None
+    if part.trials is not None:
+        more, n_items = _of_shared_prompts(part.trials(evidence, counting))
+    bounds = RATES if part.unit == "rate" else None
+    return over_concepts(list(values.values()), rules.level, bounds, more, n_items)
+
+
+def _of_shared_prompts(trials: Sequence[Difference]) -> tuple[float, int | None]:
+    """Return the variance that clean prompts add which concepts share, and how many prompts there are."""
+    paired = [each for each in trials if each.item is not None]
+    if len(paired) < len(trials) or not paired:
+        return 0.0, None
+    concepts, items = ([getattr(each, name) for each in paired] for name in ("concept", "item"))
+    sizes = Counter(concepts)
+    weights = np.array([1 / (len(sizes) * sizes[concept]) for concept in concepts])
+    numbers = [np.unique(kind, return_inverse=True)[1] for kind in (concepts, items)]
+    more = shared_items_variance(np.array([each.value for each in paired]), weights, *numbers)
+    return more, len(set(items)) if more else None
 
 
 def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
@@ -224,7 +251,7 @@ def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
         return {wording: score for wording, score in sorted(scores.items()) if score is not None}
     spoken = tuple(row for row in evidence.rows if row.part == "report")
     reporting = {row.wording for row in spoken}
-    alone = bool(part.measure(Evidence(spoken, evidence.questions), "as read"))
+    alone = bool(part.measure(replace(evidence, rows=spoken), "as read"))
     found: dict[str, float] = {}
     for wording in sorted({row.wording for row in evidence.rows}):
         rows = tuple(row for row in evidence.rows if row.wording == wording)
@@ -232,7 +259,7 @@ def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
             if alone:  # it is the reports that have the value, and not this wording
                 continue
             rows += spoken
-        values = part.measure(Evidence(rows, evidence.questions), "as read")
+        values = part.measure(replace(evidence, rows=rows), "as read")
         if values:
             found[wording] = fmean(values.values())
     return found

@@ -2,21 +2,33 @@
 
 Every measure takes the evidence and a way of counting unreadable replies: as they were read, all for the clause, or
 all against it. Where unreadable replies count for a clause, one under the vector is taken for the claim that is looked
-for, and one in the control arm for its opposite; against it, the other way round. A single unreadable reply can name
-one thing only: for agreement it names what most of the readable ones that it is compared with do; against it, it agrees
-with the trials of other concepts, K in all, at a rate of 1/K.
+for, and one in the control arm for its opposite; against it, the other way round.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
-from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, by_concept
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row, by_concept
 from introspect.analysis.naming import Answer, Counting, above_others
 
 Values = dict[str, float]
 """One number a concept."""
 Measure = Callable[[Evidence, Counting], Values]
+Reading = Callable[[Row], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a trial under a vector is from its clean twins; ``item`` is the prompt that it shares with them."""
+
+    concept: str
+    item: str | None
+    value: float
+
+
+Trials = Callable[[Evidence, Counting], list[Difference]]
 
 
 def naming(evidence: Evidence, counting: Counting) -> Values:
@@ -27,72 +39,6 @@ def naming(evidence: Evidence, counting: Counting) -> Values:
     return _above_others(evidence.of("report"), lambda row: row.named, lambda concept: concept, counting)
 
 
-def agreement(evidence: Evidence, counting: Counting) -> Values:
-    """How often two trials with one vector name the same, less how often two with different vectors do.
-
-    The two differ in wording, or in the sample where there is one wording.
-    """
-    rows, n = by_concept(evidence.of("report")), len(evidence.concepts)
-    names = {concept: _by_wording(own, counting) for concept, own in rows.items()}
-    total: dict[str, Counter[str]] = defaultdict(Counter)
-    sizes: Counter[str] = Counter()
-    for own in names.values():
-        for wording, said in own.items():
-            total[wording].update(name for name in said if name is not None)
-            sizes[wording] += len(said)
-    found: Values = {}
-    for concept, own in names.items():
-        within = _within(own)
-        if within is None or n < 2:
-            continue
-        between = fmean(
-            _shared(name, total[other], own.get(other, []), sizes[other], n)
-            for wording, said in own.items()
-            for name in said
-            for other in ([each for each in total if each != wording] or [wording])
-        )
-        found[concept] = within - between
-    return found
-
-
-UNREADABLE = {"for": "\0alike", "against": "\0apart"}
-
-
-def _by_wording(rows: Iterable[Row], counting: Counting) -> dict[str, list[str | None]]:
-    found: dict[str, list[str | None]] = defaultdict(list)
-    for row in rows:
-        found[row.wording].append(UNREADABLE.get(counting) if row.unreadable else row.named)
-    return found
-
-
-def _within(names: Mapping[str, Sequence[str | None]]) -> float | None:
-    """Return the share of pairs, of different wordings or else of different samples, that name the same."""
-    flat = [(wording, name) for wording, said in names.items() for name in said]
-    n_pairs, agree = 0, 0
-    might: dict[int, Counter[str]] = defaultdict(Counter)  # what unreadable replies are compared with
-    for i, (one, first) in enumerate(flat):
-        for j, (other, second) in enumerate(flat[:i]):
-            if len(names) > 1 and one == other:
-                continue
-            n_pairs += 1
-            agree += first is not None and first == second and first != UNREADABLE["against"]
-            for place, name, partner in ((i, first, second), (j, second, first)):
-                if name == UNREADABLE["for"] and partner not in {None, name}:
-                    might[place][partner or ""] += 1
-    agree += sum(max(each.values()) for each in might.values())
-    return agree / n_pairs if n_pairs else None
-
-
-def _shared(name: str | None, total: Counter[str], own: Sequence[str | None], size: int, n: int) -> float:
-    """Return the share of other concepts' trials of a wording that name this."""
-    others = size - len(own)
-    if name is None or others < 1 or name == UNREADABLE["for"]:
-        return 0.0
-    if name == UNREADABLE["against"]:
-        return 1 / n
-    return (total[name] - sum(each == name for each in own)) / others
-
-
 def first_token(evidence: Evidence, counting: Counting) -> Values:
     """How far the vector moves the first token's log-odds of yes to the detection question."""
     del counting  # log-odds are always readable
@@ -101,22 +47,41 @@ def first_token(evidence: Evidence, counting: Counting) -> Values:
 
 def shift(evidence: Evidence, part: str) -> Values:
     """How far the vector moves the log-odds of yes in a part, against the clean twins."""
-    clean = _Twins(evidence.of(part, "none"), lambda row: row.logodds)
-    found: Values = {}
-    for concept, rows in by_concept(evidence.of(part)).items():
-        shifts = [
-            row.logodds - other for row in rows if row.logodds is not None and (other := clean.of(row)) is not None
-        ]
-        if shifts:
-            found[concept] = fmean(shifts)
-    return found
+    return _means(_shifts(evidence, part, lambda row: row.logodds, lambda row: row.logodds))
+
+
+def moved(evidence: Evidence, counting: Counting) -> list[Difference]:
+    """Return what ``first_token`` is the mean of, trial by trial."""
+    del counting
+    return _shifts(evidence, "detection", lambda row: row.logodds, lambda row: row.logodds)
+
+
+def _shifts(evidence: Evidence, part: str, under: Reading, without: Reading) -> list[Difference]:
+    """Return how far each trial is from its clean twins."""
+    clean = _Twins(evidence.of(part, "none"), without)
+    return [
+        Difference(row.concept, row.prompt, value - other)
+        for row in evidence.of(part)
+        if row.concept is not None and (value := under(row)) is not None and (other := clean.of(row)) is not None
+    ]
+
+
+def _means(differences: Iterable[Difference]) -> Values:
+    found: dict[str, list[float]] = defaultdict(list)
+    for each in differences:
+        found[each.concept].append(each.value)
+    return {concept: fmean(each) for concept, each in found.items()}
 
 
 def one_pass(evidence: Evidence, counting: Counting) -> Values:
-    """How often the likeliest name in one pass is the one that is reported, less how often under other concepts."""
+    """How often the likeliest name in one pass is the one that is reported, less how often under other concepts.
+
+    Concepts that are usually reported under a name which is not on offer cannot be tried, and are left out.
+    """
     del counting
     usual = reported(evidence)
-    return _above_others(evidence.of("name"), lambda row: row.answer, usual.get, "as read")
+    found = _above_others(evidence.of("name"), lambda row: row.answer, usual.get, "as read")
+    return {concept: value for concept, value in found.items() if evidence.offers(usual.get(concept))}
 
 
 def without_vector(evidence: Evidence, counting: Counting) -> Values:
@@ -134,19 +99,36 @@ def noticing_without_vector(evidence: Evidence, counting: Counting) -> Values:
 def _continued(
     evidence: Evidence, counting: Counting, same: Callable[[Row, Row], bool], noticed: bool = False
 ) -> Values:
-    later = {row.follows: row for row in evidence.of(CONTINUED, CONTINUED) if row.follows}
-    found: dict[str, list[float]] = defaultdict(list)
-    for row in evidence.of("report"):
-        claims = not row.unreadable and (row.noticed == "yes" if noticed else row.named is not None)
-        other = later.get(row.key)
-        if row.concept is None or (claims and other is None):
+    """Return how often a claim is made, less how often it is made without the vector, too.
+
+    A reply that was drawn makes its claim by chance as well: then the claim is looked for again with the vector, as it
+    is without. A claim that nothing goes on from is taken for one like the others of its concept, and counts as given
+    up without the vector for the clause and as kept against it.
+    """
+    later, again = (
+        {row.follows: row for row in evidence.of(part, part) if row.follows} for part in (CONTINUED, RESUMED)
+    )
+    found: Values = {}
+    claimed = False
+    for concept, rows in by_concept(evidence.of("report")).items():
+        readable = [row for row in rows if not row.unreadable]
+        claims = [row for row in readable if (row.noticed == "yes" if noticed else row.named is not None)]
+        silent = (len(rows) - len(readable)) * float(counting == "for")
+        pairs = [(row, later[row.key]) for row in claims if row.key in later]
+        kept = [float(same(*pair)) if not pair[1].unreadable else float(counting == "against") for pair in pairs]
+        made = [
+            float(same(row, other)) if not other.unreadable else float(counting == "for")
+            for row, _ in pairs
+            if (other := again.get(row.key)) is not None
+        ]
+        claimed |= bool(claims)
+        share = (fmean(made) if made else 1.0) - fmean(kept) if kept else 0.0
+        n_lost = len(claims) - len(pairs)
+        if claims and not pairs and counting == "as read":
             continue
-        first = float(claims) if not row.unreadable else float(counting == "for")
-        second = 0.0
-        if claims and other is not None:
-            second = float(same(row, other)) if not other.unreadable else float(counting == "against")
-        found[row.concept].append(first - second)
-    return {concept: fmean(each) for concept, each in found.items()}
+        lost = {"as read": share, "for": 1.0, "against": 0.0}[counting] * n_lost
+        found[concept] = (share * len(pairs) + lost + silent) / len(rows)
+    return found if later or not claimed else {}
 
 
 def vector_over_text(evidence: Evidence, counting: Counting) -> Values:
@@ -172,15 +154,17 @@ def _crossed(evidence: Evidence, counting: Counting, claims: Callable[[Row], boo
 
 def noticing(evidence: Evidence, counting: Counting) -> Values:
     """How much oftener noticing is reported with the vector than without."""
-    clean = _Twins(evidence.of("report", "none"), lambda row: float(_noticed(row, counting == "against")))
-    found: Values = {}
-    for concept, rows in by_concept(evidence.of("report")).items():
-        shifts = [
-            float(_noticed(row, counting == "for")) - other for row in rows if (other := clean.of(row)) is not None
-        ]
-        if shifts:
-            found[concept] = fmean(shifts)
-    return found
+    return _means(reporting(evidence, counting))
+
+
+def reporting(evidence: Evidence, counting: Counting) -> list[Difference]:
+    """Return what ``noticing`` is the mean of, trial by trial."""
+    return _shifts(
+        evidence,
+        "report",
+        lambda row: float(_noticed(row, counting == "for")),
+        lambda row: float(_noticed(row, counting == "against")),
+    )
 
 
 def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import polars as pl
 
-from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, by_concept
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row, by_concept
 from introspect.analysis.criteria.judge import RATES
 from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.findings.finding import Finding
@@ -46,13 +46,23 @@ def unsteered(evidence: Evidence, level: float) -> Iterator[Finding]:
     """Say how the subject's names compare with those of a reader that has its words and not its state.
 
     The reader is the subject itself without the vector, going on from the transcript cut just before the claim. It is
-    the one to beat: what it names, too, can be read off what was said before.
+    the one to beat: what it names, too, can be read off what was said before. Where nothing is claimed there is nothing
+    to go on from, and neither names anything. Of replies that were drawn, those that go on with the vector stand for
+    the subject.
     """
-    later = {row.follows: row for row in evidence.of(CONTINUED, CONTINUED) if row.follows}
-    own = by_concept(row for row in evidence.of("report") if row.key in later)
-    if not own:
+    later, again = (
+        {row.follows: row for row in evidence.of(part, part) if row.follows} for part in (CONTINUED, RESUMED)
+    )
+    own = by_concept(row for row in evidence.of("report") if row.key in later or not _claims(row))
+    if not later or not own:
         return
-    rates = [(fmean(map(_named, rows)), fmean(_named(later[row.key]) for row in rows)) for rows in own.values()]
+    rates = [
+        (
+            fmean(_named(again.get(row.key, row)) for row in rows),
+            fmean(row.key in later and _named(later[row.key]) for row in rows),
+        )
+        for rows in own.values()
+    ]
     gaps = [subject - reader for subject, reader in rates]
     subject, reader = (fmean(each) for each in zip(*rates, strict=True))
     yield Finding(
@@ -79,6 +89,10 @@ def under_negated(evidence: Evidence, level: float) -> Iterator[Finding]:
         f"{100 * fmean(rates[1]):.0f} %: difference {bounded(over_concepts(gaps, level, RATES))}, {len(shared)} "
         f"concepts{p_of(gaps)}{most}.",
     )
+
+
+def _claims(row: Row) -> bool:
+    return row.named is not None or row.noticed == "yes"
 
 
 def _named(row: Row) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from introspect.analysis.criteria import measures
+from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.measures import Measure
 from introspect.records import Rules
@@ -87,7 +88,7 @@ class Truth:
 
 NAMES: Mapping[Measure | None, str] = {
     measures.naming: "naming",
-    measures.agreement: "agreement",
+    agreement: "agreement",
     measures.first_token: "first_token",
     measures.one_pass: "one_pass",
     measures.without_vector: "without_vector",
