@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from small_study import CHOICE, SUBJECT
 
-from introspect.analysis.criteria.evidence import CONTINUED
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED
 from introspect.analysis.runs import load_run
 from introspect.records import SALT
 from introspect.split import side_of
@@ -116,22 +117,49 @@ def test_lead_ins_questions_notes_and_noise_are_those_of_the_half(done):
     assert all(n.values())
 
 
+CLAIMS = "bread comes up here . yes . i notice an injected thought about bread ."
+
+
+def put_into_its_mouth(told):
+    """Let half of the concepts' reports claim something; return the concepts and what is said under each."""
+    shutil.rmtree(told / f"report_{CONTINUED}")
+    own = sorted({trial.spec.concept for trial in trials(told, "report")} - {None})
+    said = {name: CLAIMS if i % 2 else "no . i notice no injected thought ." for i, name in enumerate(own)}
+    lines = [
+        trial.model_copy(update={"reply": said.get(trial.spec.concept, CLAIMS)}).model_dump_json()
+        for trial in trials(told, "report")
+    ]
+    (told / "report" / "trials.jsonl").write_text("\n".join(lines) + "\n")
+    return own, said
+
+
+def test_a_claim_that_was_drawn_goes_on_with_the_vector_too(plan, command, tmp_path):
+    told = tmp_path / "drawn"
+    assert command("run", plan, "--out", told, "--set", "temperature=1").code == 0
+    _, said = put_into_its_mouth(told)
+    assert command("run", plan, "--out", told, "--set", "temperature=1").code == 0
+    first = {trial.key: trial for trial in trials(told, "report")}
+    going_on = load_run(told / f"report_{CONTINUED}")
+    arms = Counter(trial.spec.arm for trial in going_on.trials)
+    assert arms == dict.fromkeys((CONTINUED, RESUMED), sum(each == CLAIMS for each in said.values()))
+    for trial in going_on.trials:
+        before = first[trial.spec.follows]
+        assert going_on.prompts[trial.prompt].text.endswith("<model> bread comes up here .")
+        if trial.spec.arm == RESUMED:
+            assert (trial.spec.vector, trial.spec.layer) == (before.spec.vector, before.spec.layer)
+            said_before = len(["bread", "comes", "up", "here", "."])
+            (now,), (then,) = trial.audits, before.audits
+            assert now.edited_prompt == then.edited_prompt + said_before  # what was said under the vector is so still
+
+
 def test_every_claim_of_the_report_goes_on_without_the_vector_from_just_before_it(done, plan, command, tmp_path):
     """An untrained subject claims nothing, so the replies to half of the concepts are put into its mouth."""
     told = Path(shutil.copytree(done, tmp_path / "told"))
-    shutil.rmtree(told / f"report_{CONTINUED}")
-    claims = "bread comes up here . yes . i notice an injected thought about bread ."
-    own = sorted({trial.spec.concept for trial in trials(done, "report")} - {None})
-    said = {name: claims if i % 2 else "no . i notice no injected thought ." for i, name in enumerate(own)}
-    lines = [
-        trial.model_copy(update={"reply": said.get(trial.spec.concept, claims)}).model_dump_json()
-        for trial in trials(done, "report")
-    ]
-    (told / "report" / "trials.jsonl").write_text("\n".join(lines) + "\n")
+    own, said = put_into_its_mouth(told)
     assert command("run", plan, "--out", told).code == 0
     first = {trial.key: trial.spec for trial in trials(told, "report")}
     going_on = load_run(told / f"report_{CONTINUED}")
-    assert {trial.spec.concept for trial in going_on.trials} == {name for name in own if said[name] == claims}
+    assert {trial.spec.concept for trial in going_on.trials} == {name for name in own if said[name] == CLAIMS}
     assert len(going_on.trials) == len({trial.spec.concept for trial in going_on.trials})
     for trial in going_on.trials:
         before = first[trial.spec.follows]
