@@ -197,7 +197,7 @@ def tried(
     own = read_again(model, teacher, vectors, recipe.layer) if organism in READERS else vectors
     found: dict[str, float] = {}
     for prefix, school in (examiners or {"": teacher}).items():
-        unseen = school is not teacher
+        unseen = examiners is not None
         shares = evaluate(model, school, own, organism, recipe.layer, recipe.n_evaluated, recipe.half, unseen)
         found |= {f"{prefix}{name}": share for name, share in shares.items()}
     return found

@@ -126,12 +126,13 @@ def _facts(subject: LocalSubject, stimuli: Stimuli) -> tuple[tuple[str, float], 
     """Return each question with a probability of yes: the subject's own clean one, stretched about the mean."""
     options = tuple(tuple(sorted(subject.chat.first_tokens(word))) for word in ("yes", "no"))
     names = [name for name in stimuli.wording if name.startswith("yn_")][:N_READ]
-    odds: list[float] = []
-    for question in stimuli.question:
-        fill = {"question": question.text, "lead": ""}
-        turns = [stimuli.wording[name].conversation("question/words", fill) for name in names]
+    by_wording: list[list[float]] = []
+    for name in names:  # all questions of a wording at once: they share what stands before them
+        fills = [{"question": question.text, "lead": ""} for question in stimuli.question]
+        turns = [stimuli.wording[name].conversation("question/words", fill) for fill in fills]
         found = subject.score([Query(subject.chat.encode(each), options=options) for each in turns])
-        odds.append(mean(float(each.option_logprobs[0] - each.option_logprobs[1]) for each in found))
+        by_wording.append([float(each.option_logprobs[0] - each.option_logprobs[1]) for each in found])
+    odds = [mean(each) for each in zip(*by_wording, strict=True)]
     middle = mean(odds)
     return tuple(
         (question.text, 1 / (1 + math.exp(-STRETCH * (own - middle))))

@@ -74,7 +74,7 @@ def evaluate_again(name: str, form: Form = "tiny", training_seed: int = 0, folde
     if adapter is None or not (adapter / CARD).is_file():
         message = f"there is no {name} of form {form} and training seed {training_seed}; introspect organisms list"
         raise SubjectError(message)
-    given = _given(form, training_seed, folder)
+    given = _given(form, training_seed, folder, taught=False)
     adapted = PeftModel.from_pretrained(given.subject.model, str(adapter))
     found = tried(given.subject.model, given.teacher, given.vectors, organism, given.recipe, given.examiners)
     adapted.unload()
@@ -94,13 +94,14 @@ class _Given:
     recipe: Recipe
 
 
-def _given(form: Form, training_seed: int, folder: Path) -> _Given:
+def _given(form: Form, training_seed: int, folder: Path, taught: bool = True) -> _Given:
+    """Read what is to be read off the base; what lessons of training would say only if something is ``taught``."""
     subject = load_subject(base_of(form, folder), dtype="float32", device="cpu")
     if form == "tiny":
         teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:
-        teacher, recipe = large.school(subject, folder / form), large.recipe(training_seed)
-        examiners = large.examiners(subject, folder / form)
+        recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form)
+        teacher = large.school(subject, folder / form) if taught else examiners[""]
     return _Given(subject, teacher, examiners, vectors_of(subject, teacher, language.baseline()), recipe)
 
 
