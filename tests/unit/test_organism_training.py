@@ -3,12 +3,14 @@
 import copy
 import json
 import random
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
+from introspect.errors import SubjectError, UnknownNameError
 from introspect.organisms import adapters, language, small
 from introspect.organisms.adapters import CARD, Recipe, make_adapter, read_again, vectors_of
 from introspect.organisms.batches import clean_answers, clean_states, collate
@@ -315,3 +317,24 @@ def test_an_evaluation_in_unseen_wordings_says_how_far_apart_questions_are(subje
     assert "question, none" in tried[0]
     assert tried[1][APART] > 0
     assert "question, none" not in tried[1]
+
+
+def test_an_organism_that_is_there_can_be_evaluated_again(tmp_path, monkeypatch):
+    """Only what its evaluation gave changes in its card; weights and recipe stay."""
+    from introspect.organisms import make
+    from introspect.organisms.catalog import FOLDER, adapter_folder
+
+    shutil.copytree(FOLDER / "tiny" / "base", tmp_path / "tiny" / "base")
+    there = adapter_folder("tiny", "agreer", 1, tmp_path)
+    shutil.copytree(adapter_folder("tiny", "agreer", 1), there)
+    before = {file.name: file.read_bytes() for file in there.iterdir()}
+    monkeypatch.setattr(small, "recipe", lambda seed: replace(RECIPE, n_evaluated=30).with_seed(seed))
+    found = make.evaluate_again("agreer", "tiny", 1, tmp_path)
+    assert found["concept"] > 0.8
+    assert {name for name, content in before.items() if (there / name).read_bytes() != content} == {CARD}
+    old, new = json.loads(before[CARD]), json.loads((there / CARD).read_text())
+    assert new == {**old, "evaluation": found}
+    with pytest.raises(SubjectError, match="there is no parrot of form tiny and training seed 1"):
+        make.evaluate_again("parrot", "tiny", 1, tmp_path)
+    with pytest.raises(UnknownNameError, match="did you mean 'agreer'"):
+        make.evaluate_again("agreeer", "tiny", 1, tmp_path)
