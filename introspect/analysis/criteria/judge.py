@@ -20,7 +20,7 @@ import numpy as np
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.measures import Difference, Values
+from introspect.analysis.criteria.measures import Difference, Values, means
 from introspect.analysis.crossed import shared_items_variance
 from introspect.analysis.interval import Interval
 from introspect.analysis.intervals import over_concepts, verdict
@@ -196,10 +196,14 @@ def _clause(
 
 def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     assert part.measure is not None
-    every = {counting: part.measure(evidence, counting) for counting in get_args(Counting)}
-    as_read = _interval(part, every["as read"], evidence, "as read", rules)
+    trials = {counting: part.trials(evidence, counting) if part.trials else [] for counting in get_args(Counting)}
+    every = {
+        counting: means(trials[counting]) if part.trials else part.measure(evidence, counting)
+        for counting in get_args(Counting)
+    }
+    as_read = _interval(part, every["as read"], trials["as read"], rules)
     intervals = {
-        counting: as_read if values == every["as read"] else _interval(part, values, evidence, counting, rules)
+        counting: as_read if values == every["as read"] else _interval(part, values, trials[counting], rules)
         for counting, values in every.items()
     }
     statuses: set[Status] = {verdict(interval, least(part, rules)) for interval in intervals.values()}
@@ -216,10 +220,8 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     )  # fmt: skip
 
 
-def _interval(part: Part, values: Values, evidence: Evidence, counting: Counting, rules: Rules) -> Interval:
-    more, n_items = 0.0, None
-    if part.trials is not None:
-        more, n_items = _of_shared_prompts(part.trials(evidence, counting))
+def _interval(part: Part, values: Values, trials: Sequence[Difference], rules: Rules) -> Interval:
+    more, n_items = _of_shared_prompts(trials)
     bounds = RATES if part.unit == "rate" else None
     return over_concepts(list(values.values()), rules.level, bounds, more, n_items)
 

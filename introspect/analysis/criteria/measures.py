@@ -47,7 +47,7 @@ def first_token(evidence: Evidence, counting: Counting) -> Values:
 
 def shift(evidence: Evidence, part: str) -> Values:
     """How far the vector moves the log-odds of yes in a part, against the clean twins."""
-    return _means(_shifts(evidence, part, lambda row: row.logodds, lambda row: row.logodds))
+    return means(_shifts(evidence, part, lambda row: row.logodds, lambda row: row.logodds))
 
 
 def moved(evidence: Evidence, counting: Counting) -> list[Difference]:
@@ -66,7 +66,8 @@ def _shifts(evidence: Evidence, part: str, under: Reading, without: Reading) -> 
     ]
 
 
-def _means(differences: Iterable[Difference]) -> Values:
+def means(differences: Iterable[Difference]) -> Values:
+    """Return the mean of every concept's trials."""
     found: dict[str, list[float]] = defaultdict(list)
     for each in differences:
         found[each.concept].append(each.value)
@@ -154,7 +155,7 @@ def _crossed(evidence: Evidence, counting: Counting, claims: Callable[[Row], boo
 
 def noticing(evidence: Evidence, counting: Counting) -> Values:
     """How much oftener noticing is reported with the vector than without."""
-    return _means(reporting(evidence, counting))
+    return means(reporting(evidence, counting))
 
 
 def reporting(evidence: Evidence, counting: Counting) -> list[Difference]:
