@@ -228,7 +228,7 @@ def _sizes(arm: pl.DataFrame, counted: pl.DataFrame) -> ArmCounts:
 def _sensitivity(arms: Sequence[pl.DataFrame], yes: tuple[str, ...], temperature: float | None) -> Sensitivity:
     hits, alarms = (_share_of(arm, yes) for arm in arms)
     because, n_pairs = None, None
-    counts, n = (hits.count, alarms.count), hits.n
+    n_hits, n_alarms, n = hits.count, alarms.count, hits.n
     if not hits.n or not alarms.n:
         because = f"there are {hits.n} trials with a signal and {alarms.n} without"
     elif temperature is None:
@@ -236,7 +236,7 @@ def _sensitivity(arms: Sequence[pl.DataFrame], yes: tuple[str, ...], temperature
     elif hits.n != alarms.n:
         pairs = _pairs(*arms)
         n = n_pairs = len(pairs[0])
-        counts = tuple(int(arm["reads"].is_in(list(yes)).sum()) for arm in pairs)
+        n_hits, n_alarms = (int(arm["reads"].is_in(list(yes)).sum()) for arm in pairs)
         if n < FEWEST_PAIRS:
             because = (
                 f"the correction needs arms of one size; there are {hits.n} and {alarms.n} answers, and {n} prompts "
@@ -244,7 +244,7 @@ def _sensitivity(arms: Sequence[pl.DataFrame], yes: tuple[str, ...], temperature
             )
     if because:
         return Sensitivity(hits, alarms, None, None, temperature, because)
-    return Sensitivity(hits, alarms, *d_prime(*counts, n), temperature, None, n_pairs)
+    return Sensitivity(hits, alarms, *d_prime(n_hits, n_alarms, n), temperature, None, n_pairs)
 
 
 def _pairs(signal: pl.DataFrame, noise: pl.DataFrame) -> list[pl.DataFrame]:

@@ -72,7 +72,7 @@ def _taken(names: Mapping[str, Names]) -> dict[str, Names]:
             if apart in said:
                 counted: Counter[str] = Counter()
                 for other in _compared(wording, total):
-                    counted += total[other] - Counter(own.get(other, []))
+                    counted += total[other] - Counter(name for name in own.get(other, []) if name is not None)
                 del counted[apart]
                 usual = min(counted, key=lambda name: (-counted[name], name), default=ALIKE)
             found[concept][wording] = [usual if name == apart else name for name in said]
