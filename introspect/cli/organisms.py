@@ -51,7 +51,7 @@ def list_organisms(as_json: JsonOption = False) -> None:
         table.add_row(each.name, each.form, str(each.training_seed), *shares, short)
     Console(highlight=False).print(table)
     Console(highlight=False).print(
-        Text("Shares of new lessons whose whole reply comes out as taught, by what is injected.", style="dim")
+        Text("Shares of new lessons that come out right, by what is injected (docs/organisms.md).", style="dim")
     )
 
 
