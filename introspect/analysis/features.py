@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from introspect.analysis.detection import area, area_bounds
+from introspect.analysis.area import area, area_bounds
 
 FEATURES = {
     "key": pl.String,

@@ -22,6 +22,11 @@ organisms = typer.Typer(
 )
 
 
+NameArgument = Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)]
+FormOption = Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")]
+SeedOption = Annotated[int, typer.Option(help="Of its lessons.")]
+
+
 @organisms.command("list")
 def list_organisms(as_json: JsonOption = False) -> None:
     """List the organisms, with the training evaluation of each.
@@ -67,9 +72,9 @@ def _card(each: "Specimen") -> dict[str, Any]:
 @organisms.command("make")
 @long
 def make_organism(
-    name: Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)],
-    form: Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")] = "tiny",
-    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+    name: NameArgument,
+    form: FormOption = "tiny",
+    training_seed: SeedOption = 0,
 ) -> None:
     """Train an organism again from nothing, in place of the one that is there.
 
@@ -99,9 +104,9 @@ def _say(each: "Specimen", found: Mapping[str, float]) -> None:
 @organisms.command("evaluate")
 @long
 def evaluate_organism(
-    name: Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)],
-    form: Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")] = "tiny",
-    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+    name: NameArgument,
+    form: FormOption = "tiny",
+    training_seed: SeedOption = 0,
 ) -> None:
     """Put an organism that is there through its training evaluation again, and write that into its card.
 
@@ -121,8 +126,8 @@ def evaluate_organism(
 def run_organism(
     name: Annotated[str, typer.Argument(help="Which one, such as introspector; untouched is the base.")],
     out: Annotated[Path, typer.Option(help="Folder of the study.")],
-    form: Annotated[str, typer.Option(help="tiny or lora.")] = "tiny",
-    training_seed: Annotated[int, typer.Option(help="Of its lessons.")] = 0,
+    form: FormOption = "tiny",
+    training_seed: SeedOption = 0,
     seed: Annotated[int, typer.Option(help="Of the trials.")] = 0,
 ) -> None:
     """Run one organism's study into a folder, as introspect validate does with all of them.

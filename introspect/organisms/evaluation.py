@@ -95,8 +95,10 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
         lessons = ordered[start : start + EVALUATED_AT_ONCE]
         given = read(model, lessons, vectors, layer, half)
         asked = [place for place, each in enumerate(lessons) if unseen and each.kind in {"question", "open"}]
-        twins = [replace(lessons[place], push=None) for place in asked]
-        alone = dict(zip(asked, read(model, twins, vectors, layer, half) if twins else [], strict=True))
+        pushed = [place for place in asked if lessons[place].push is not None]
+        twins = [replace(lessons[place], push=None) for place in pushed]
+        alone = {place: given[place] for place in asked}  # without an injection it is its own twin
+        alone |= dict(zip(pushed, read(model, twins, vectors, layer, half) if twins else [], strict=True))
         for place, (lesson, answer) in enumerate(zip(lessons, given, strict=True)):
             what = _what(lesson)
             if what == "concept" and lesson.p_yes is not None:
@@ -118,10 +120,9 @@ def read(
     batch = collate(lessons, vectors, layer, model.config.hidden_size, int(model.config.eos_token_id))
     logits = answers(model, layer, batch, half)
     likeliest = logits.argmax(dim=-1)
-    log_odds = (logits.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
-    apart = next(log_odds) - next(log_odds)
+    yes, no = (logits.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     rows = [batch.rows == row for row in range(len(lessons))]
-    return [Answer(tuple(likeliest[own].tolist()), float(apart[own][0])) for own in rows]
+    return [Answer(tuple(likeliest[own].tolist()), float((yes - no)[own][0])) for own in rows]
 
 
 def is_right(lesson: Lesson, answer: Answer, alone: Answer | None = None) -> bool | None:

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest, mannwhitneyu, norm
 
-from introspect.analysis.detection import area, clopper_pearson, d_prime, detection, share, sign_of
+from introspect.analysis.area import area
+from introspect.analysis.detection import clopper_pearson, d_prime, detection, share, sign_of
 
 READS = {"y": "yes", "n": "no", "?": "unreadable"}
 

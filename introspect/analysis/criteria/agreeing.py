@@ -27,7 +27,7 @@ def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
     names = {concept: _by_wording(own, counting) for concept, own in rows.items()}
     taken = _taken(names) if counting == "against" else names
     total = _totals(taken)
-    sizes = {wording: sum(counted.values()) for wording, counted in _totals(taken, silent="").items()}
+    sizes = Counter(wording for own in names.values() for wording, said in own.items() for _ in said)
     found: dict[str, float] = {}
     for concept, own in names.items():
         within = _within(own)
@@ -43,12 +43,12 @@ def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
     return found
 
 
-def _totals(names: Mapping[str, Names], silent: str | None = None) -> dict[str, Counter[str]]:
-    """Count all names of each wording; those that name nothing as ``silent``, if that is given."""
+def _totals(names: Mapping[str, Names]) -> dict[str, Counter[str]]:
+    """Count all names of each wording."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for own in names.values():
         for wording, said in own.items():
-            found[wording].update(each for name in said if (each := silent if name is None else name) is not None)
+            found[wording].update(name for name in said if name is not None)
     return found
 
 

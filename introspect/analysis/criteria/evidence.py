@@ -83,8 +83,8 @@ class Row:
 class Evidence:
     """All rows of one setting; ``questions`` are the yes–no trials as outcomes, for the control line.
 
-    ``known`` are the names of all concepts of the plan, which are on offer where a name is chosen in one pass; where
-    it is empty every name is taken to be.
+    ``known`` are the names of all concepts of the plan, which are on offer where a name is chosen in one pass (but for
+    the few that share a first token with another); where it is empty every name is taken to be.
     """
 
     rows: tuple[Row, ...]
@@ -110,6 +110,10 @@ class Evidence:
     def of(self, part: str, arm: str = "concept") -> tuple[Row, ...]:
         """Return the rows of a part and arm."""
         return self._parts.get((part, arm), ())
+
+    def going_on(self, part: str) -> dict[str, Row]:
+        """Return the rows that go on with a reply, without the vector or with it, by the key of what they follow."""
+        return {row.follows: row for row in self.of(part, part) if row.follows}
 
     @cached_property
     def concepts(self) -> tuple[str, ...]:

@@ -106,9 +106,7 @@ def _continued(
     is without. A claim that nothing goes on from is taken for one like the others of its concept, and counts as given
     up without the vector for the clause and as kept against it.
     """
-    later, again = (
-        {row.follows: row for row in evidence.of(part, part) if row.follows} for part in (CONTINUED, RESUMED)
-    )
+    later, again = evidence.going_on(CONTINUED), evidence.going_on(RESUMED)
     found: Values = {}
     claimed = False
     for concept, rows in by_concept(evidence.of("report")).items():

@@ -50,9 +50,7 @@ def unsteered(evidence: Evidence, level: float) -> Iterator[Finding]:
     to go on from, and neither names anything. Of replies that were drawn, those that go on with the vector stand for
     the subject.
     """
-    later, again = (
-        {row.follows: row for row in evidence.of(part, part) if row.follows} for part in (CONTINUED, RESUMED)
-    )
+    later, again = evidence.going_on(CONTINUED), evidence.going_on(RESUMED)
     own = by_concept(row for row in evidence.of("report") if row.key in later or not _claims(row))
     if not later or not own:
         return
