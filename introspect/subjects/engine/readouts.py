@@ -21,6 +21,8 @@ LOGITS_AT_ONCE = 1 << 26
 """Most logits in one pass."""
 CLEANS_KEPT = 64
 """Clean prompts whose outputs are kept for the next queries."""
+Twin = tuple[int, tuple[int, ...]]
+"""A clean prompt: how many of its tokens are shared, and all of them."""
 
 
 def n_before(query: Query) -> int:
@@ -30,8 +32,8 @@ def n_before(query: Query) -> int:
     return cut if cut >= SHORTEST else 0
 
 
-def _twin(query: Query) -> tuple[int, tuple[int, ...]]:
-    """Name the clean prompt that a query starts from: its tokens, and how many of them are shared."""
+def _twin(query: Query) -> Twin:
+    """Name the clean prompt that a query starts from."""
     return n_before(query), query.prompt.ids
 
 
@@ -46,37 +48,40 @@ class Readouts:
 
     def __init__(self, runner: Runner, prefixes: Prefixes, sharing: bool) -> None:
         self._runner, self._prefixes, self._sharing = runner, prefixes, sharing
-        self._cleans: OrderedDict[tuple[int, tuple[int, ...]], Clean] = OrderedDict()
+        self._cleans: OrderedDict[Twin, Clean] = OrderedDict()
         self.evaluated = 0
 
     @torch.inference_mode()
     def score(self, queries: Sequence[Query]) -> list[Readout]:
         """Answer queries, in order."""
         found: dict[int, Readout] = {}
-        twins = Counter(_twin(query) for query in queries if query.injections)
-        pays = [bool(query.injections) and twins[_twin(query)] > 1 for query in queries]
-        for indices in self._batches(queries, pays):
+        for indices, pays in self._batches(queries, self._paying(queries)):
             batch = [queries[i] for i in indices]
-            answers = self._shared(batch, pays[indices[0]]) if self._sharing else self._whole(batch)
+            answers = self._shared(batch, pays) if self._sharing else self._whole(batch)
             found.update(zip(indices, answers, strict=True))
         return [found[i] for i in range(len(queries))]
 
-    def _batches(self, queries: Sequence[Query], pays: Sequence[bool]) -> list[list[int]]:
-        """Put queries with equally many own tokens together, those of one prompt side by side.
+    def _paying(self, queries: Sequence[Query]) -> set[Twin]:
+        """Return the clean prompts from which resuming pays: they and what is left of each query are fewer blocks."""
+        n_layers = len(self._runner.blocks)
+        saved = Counter[Twin]()
+        for query in queries if self._sharing else ():
+            saved[_twin(query)] += 1 + self._joins(query)
+        return {twin for twin, n in saved.items() if n > n_layers}
 
-        Resuming pays where several queries share one clean prompt; the others run from their prefix on.
-        """
+    def _batches(self, queries: Sequence[Query], paying: set[Twin]) -> list[tuple[list[int], bool]]:
+        """Put queries with equally many own tokens together, those of one prompt side by side, and say who resumes."""
         alike: dict[tuple[int, bool, bool], list[int]] = {}
         for index, query in enumerate(queries):
             cut = n_before(query) if self._sharing else 0
-            alike.setdefault((len(query.prompt.ids) - cut, cut > 0, pays[index]), []).append(index)
-        batches: list[list[int]] = []
+            alike.setdefault((len(query.prompt.ids) - cut, cut > 0, _twin(query) in paying), []).append(index)
+        batches: list[tuple[list[int], bool]] = []
         vocabulary = self._runner.model.config.get_text_config().vocab_size
-        for (length, _, _), members in alike.items():
+        for (length, _, pays), members in alike.items():
             members.sort(key=lambda i: (queries[i].prompt.ids, self._joins(queries[i])))
             most = max(len(queries[i].at) for i in members) + 1
             n = max(1, min(TOKENS_AT_ONCE // length, LOGITS_AT_ONCE // (most * vocabulary)))
-            batches += [members[start : start + n] for start in range(0, len(members), n)]
+            batches += [(members[start : start + n], pays) for start in range(0, len(members), n)]
         return batches
 
     def _joins(self, query: Query) -> int:
@@ -88,7 +93,7 @@ class Readouts:
         order = sorted(range(len(queries)), key=lambda i: self._joins(queries[i]) if resume else i)
         rows = [queries[i] for i in order]
         with self._runner.ready():
-            cleans = [self._clean(row) if resume else self._unread(row) for row in rows]
+            cleans = self._clean(rows) if resume else [self._unread(row) for row in rows]
             stairs = Staircase(cleans, [self._joins(row) if resume else -1 for row in rows])
             answers = self._passed(rows, cleans, stairs)
         self.evaluated += stairs.evaluated
@@ -133,27 +138,39 @@ class Readouts:
             answers.append(readout(query, lines, acts, injector.drop(row, 0)))
         return answers
 
-    def _clean(self, query: Query) -> Clean:
-        key = _twin(query)
-        if key not in self._cleans:
-            self._cleans[key] = self._computed(query.prompt.ids, key[0])
-            while len(self._cleans) > CLEANS_KEPT:
-                self._cleans.popitem(last=False)
-        self._cleans.move_to_end(key)
-        return self._cleans[key]
+    def _clean(self, queries: Sequence[Query]) -> list[Clean]:
+        """Return the clean twin of each query; those that are not kept are computed together."""
+        twins = [_twin(query) for query in queries]
+        missing = [twin for twin in dict.fromkeys(twins) if twin not in self._cleans]
+        self._cleans.update(zip(missing, self._computed(missing), strict=True))
+        found = [self._cleans[twin] for twin in twins]
+        for twin in twins:
+            self._cleans.move_to_end(twin)
+        while len(self._cleans) > CLEANS_KEPT:
+            self._cleans.popitem(last=False)
+        return found
 
-    def _computed(self, ids: tuple[int, ...], cut: int) -> Clean:
-        blocks, prefix, own = self._runner.blocks, self._prefixes.get(ids[:cut]), ids[cut:]
-        positions = cut + torch.arange(len(own))[None]
-        pass_ = Pass(positions, torch.tensor([cut]), grouped([prefix]), None, 0, len(own))
+    def _computed(self, twins: Sequence[Twin]) -> list[Clean]:
+        """Run clean prompts with equally many own tokens, and keep what every block puts out."""
+        if not twins:
+            return []
+        blocks = self._runner.blocks
+        prefixes = [self._prefixes.get(ids[:cut]) for cut, ids in twins]
+        own = [ids[cut:] for cut, ids in twins]
+        begins = torch.tensor([prefix.length for prefix in prefixes])
+        positions = begins[:, None] + torch.arange(len(own[0]))
+        pass_ = Pass(positions, begins, grouped(prefixes), None, 0, len(own[0]))
+        cache = self._runner.cache()
+        bare = [Clean(prefix, mine, torch.zeros(0, 0, 0), ()) for prefix, mine in zip(prefixes, own, strict=True)]
+        states = Staircase(bare, [-1] * len(bare)).states(cache.recurrent_layers)
         with _Watch(blocks, set(range(len(blocks)))) as seen:
             self._runner.run(
-                torch.tensor([own]), pass_, self._runner.cache(), Injector(blocks), lines=(), idle=1,
-                states=prefix.states,
-            )  # fmt: skip
-        self.evaluated += len(blocks) * len(own)
-        outputs = torch.stack([seen.outputs[layer][0].to(self._runner.device) for layer in range(len(blocks))])
-        return Clean(prefix, own, outputs, tuple(seen.tupled[layer] for layer in range(len(blocks))))
+                torch.tensor(own), pass_, cache, Injector(blocks), lines=(), idle=len(own), states=states
+            )
+        self.evaluated += len(blocks) * positions.numel()
+        outputs = torch.stack([seen.outputs[layer].to(self._runner.device) for layer in range(len(blocks))], dim=1)
+        tupled = tuple(seen.tupled[layer] for layer in range(len(blocks)))
+        return [Clean(*each, outputs[row], tupled) for row, each in enumerate(zip(prefixes, own, strict=True))]
 
     def _whole(self, queries: Sequence[Query]) -> list[Readout]:
         """Run prompts of equal length whole, without a prefix and without resuming."""
