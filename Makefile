@@ -64,7 +64,7 @@ figures: $(STAMP)  ## the gallery, drawn again from the results that are committ
 
 slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
-	$(BIN)/introspect validate
+	$(BIN)/introspect validate --form all
 
 coverage: $(STAMP)  ## simulations of intervals and verdicts in full, over an hour of one core; N=2000 WORKERS=1
 	$(BIN)/python -c "from introspect.analysis.coverage import full, summary; print(summary(full()))"

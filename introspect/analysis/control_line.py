@@ -104,7 +104,7 @@ class ControlLine:
 
 
 def control_line(
-    frame: pl.DataFrame, asked: str = "detection", arm: str = "concept", level: float = LEVEL
+    frame: pl.DataFrame, asked: str = "detection", arm: str = "concept", level: float = LEVEL, curved: bool = True
 ) -> ControlLine:
     """Score the detection question of every concept against the control questions under the same vector.
 
@@ -116,6 +116,7 @@ def control_line(
         arm: The arm whose vectors act.
         level: Of the bounds; Student's t, degrees of freedom one less than the fewest of concepts, questions and shared
             lead-ins.
+        curved: Whether a curve is fitted as well.
 
     Returns:
         Everything in nats of log-odds of yes.
@@ -123,18 +124,19 @@ def control_line(
     pairs = pairs_of(frame, asked, arm)
     table = table_of(pairs, asked)
     sign = -1.0 if asked == "inverted" else 1.0
-    straight, curved = (coefficients(table, degree) for degree in (1, 2))
+    n_questions = int(table.here.sum(axis=1).min()) if table.concepts else 0
+    straight = coefficients(table, 1)
     scores = above_line(table, straight).times(sign)
     n_leads = len(np.unique(table.trials.item))
-    above = [
-        estimate(above_line(table, fitted).times(sign), level, of_lead_ins(table, fitted), n_leads)
-        for fitted in (straight, curved)
-    ]
+    curve = coefficients(table, 2) if curved and n_questions > 3 else None
+
+    def above(fitted: list[Fit]) -> Estimate:
+        return estimate(above_line(table, fitted).times(sign), level, of_lead_ins(table, fitted), n_leads)
+
     detection = None
     if table.concepts:
         detection = Point(asked, float(table.at.mean()), float(table.asked.mean()))
     mass = {"detection": _mass(pairs, asked), "controls": _mass(pairs, "question")}
-    n_questions = int(table.here.sum(axis=1).min()) if table.concepts else 0
     points = _points(table)
     because = [*_no_data(pairs, table), *_too_few(table, n_questions), *_elsewhere(detection, points), *_unlikely(mass)]
     return ControlLine(
@@ -145,11 +147,11 @@ def control_line(
         questions=table.questions,
         scores=scores.whole,
         influence=(max(len(table.questions), 1) - 1) * (scores.whole[:, None] - scores.without),
-        score=above[0],
+        score=above(straight),
         slope=estimate(straight[1], level),
         intercept=estimate(straight[0], level),
-        curve=_means(curved) if n_questions > 3 else None,
-        curved_score=above[1] if n_questions > 3 else Estimate(None),
+        curve=_means(curve) if curve else None,
+        curved_score=above(curve) if curve else Estimate(None),
         detection=detection,
         points=points,
         mass=mass,

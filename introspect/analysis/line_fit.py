@@ -70,8 +70,10 @@ def pairs_of(frame: pl.DataFrame, asked: str, arm: str) -> pl.DataFrame:
     if "mass" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("mass"))
     split = pl.col("task").str.splitn("/", 2)
-    found = frame.filter(pl.col("yes_logodds").is_finite()).with_columns(
-        split.struct.field("field_0").alias("head"), split.struct.field("field_1").alias("manner")
+    found = (
+        frame.lazy()
+        .filter(pl.col("yes_logodds").is_finite())
+        .with_columns(split.struct.field("field_0").alias("head"), split.struct.field("field_1").alias("manner"))
     )
     found = found.filter(pl.col("head").is_in([asked, "question"]))
     key = [name for name in _TWIN if name in frame.columns]
@@ -81,12 +83,12 @@ def pairs_of(frame: pl.DataFrame, asked: str, arm: str) -> pl.DataFrame:
         .agg(pl.col("yes_logodds").mean().alias("clean"), pl.col("mass").mean().alias("clean_mass"))
     )
     injected = found.filter((pl.col("arm") == arm) & pl.col("unit").is_not_null())
-    pairs = injected.join(clean, on=key, how="inner", nulls_equal=True)
-    alike = [name for name in _ASKED_ALIKE if name in pairs.columns]
+    pairs = injected.join(clean, on=key, how="inner", nulls_equal=True, maintain_order="left")
+    alike = ["manner", *(name for name in _ASKED_ALIKE[1:] if name in frame.columns)]
     for head in (asked, "question"):
         ways = pairs.filter(pl.col("head") == head).select(alike).unique()
-        pairs = pairs.join(ways, on=alike, how="semi", nulls_equal=True)
-    return pairs.with_columns((pl.col("yes_logodds") - pl.col("clean")).alias("shift"))
+        pairs = pairs.join(ways, on=alike, how="semi", nulls_equal=True, maintain_order="left")
+    return pairs.with_columns((pl.col("yes_logodds") - pl.col("clean")).alias("shift")).collect()
 
 
 def _no_pairs() -> pl.DataFrame:
@@ -97,9 +99,9 @@ def _no_pairs() -> pl.DataFrame:
 def table_of(pairs: pl.DataFrame, asked: str) -> Table:
     """Average over wordings, manners and lead-ins; keep the concepts that have both kinds of question."""
     means = [pl.col("clean").mean(), pl.col("shift").mean()]
-    own = pairs.filter(pl.col("head") == asked).group_by("unit").agg(means)
-    controls = pairs.filter((pl.col("head") == "question") & pl.col("item").is_not_null())
-    controls = controls.group_by("unit", "item").agg(means)
+    own = pairs.lazy().filter(pl.col("head") == asked).group_by("unit").agg(means)
+    controls = pairs.lazy().filter((pl.col("head") == "question") & pl.col("item").is_not_null())
+    own, controls = pl.collect_all([own, controls.group_by("unit", "item").agg(means)])
     concepts = sorted(set(own["unit"]) & set(controls["unit"]))
     controls = controls.filter(pl.col("unit").is_in(concepts))
     questions = sorted(set(controls["item"]))

@@ -16,7 +16,7 @@ arXiv 2602.20031) on mutual information.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -227,14 +227,15 @@ def _of_block(
     owned: Mapping[str, Sequence[Answer]], wanted: Callable[[str], str | None], counting: Counting
 ) -> Iterable[tuple[str, tuple[int, float | None, float | None]]]:
     """Yield trials, hit rate and prior of every concept injected in a block, without rates where it is alone."""
-    said: dict[str, Counter[str]] = {}
-    lost: dict[str, float] = {}
-    everywhere: Counter[str] = Counter()
-    for concept, answers in owned.items():
-        said[concept] = Counter(each.said for each in answers if each.said is not None and not each.unreadable)
-        lost[concept] = sum(each.unreadable for each in answers) / len(answers)
-        for name, count in said[concept].items():
-            everywhere[name] += count / len(answers)  # pyright: ignore[reportArgumentType]
+    lost = {concept: sum([each.unreadable for each in answers]) / len(answers) for concept, answers in owned.items()}
+    everywhere: dict[str, float] = defaultdict(float)
+    for answers in owned.values():
+        counts: dict[str, int] = {}
+        for each in answers:
+            if each.said is not None and not each.unreadable:
+                counts[each.said] = counts.get(each.said, 0) + 1
+        for name, count in counts.items():
+            everywhere[name] += count / len(answers)
     others, all_lost = len(owned) - 1, sum(lost.values())
     for concept, answers in owned.items():
         name = wanted(concept)
@@ -244,8 +245,8 @@ def _of_block(
         if not others:
             yield concept, (n, None, None)
             continue
-        hit = said[concept][name] / n
-        prior = (everywhere[name] - hit) / others
+        hit = sum([each.said == name and not each.unreadable for each in answers]) / n
+        prior = (everywhere.get(name, 0.0) - hit) / others
         prior += (all_lost - lost[concept]) / others**2 if counting == "against" else 0.0
         hit += lost[concept] if counting == "for" else 0.0
         yield concept, (n, hit, min(1.0, max(0.0, prior)))  # sums of shares are off by rounding

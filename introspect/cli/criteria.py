@@ -112,11 +112,14 @@ def print_forecasts(specs: "list[TrialSpec]", rules: "Rules") -> None:
 def validate(  # noqa: PLR0913 - one option each
     seed: Annotated[int, typer.Option(help="Of the trials; each seed draws other lead-ins, notes and noise.")] = 0,
     seeds: Annotated[int, typer.Option(help="So many seeds of trials, from --seed on.")] = 1,
-    full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials, and all forms: hours.")] = False,
     organisms: Annotated[
         list[str] | None, typer.Option("--organism", metavar="NAME", help="Only these; repeatable.", show_default=False)
     ] = None,
-    form: Annotated[str | None, typer.Option(help="Only tiny or only lora.", show_default=False)] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="tiny, lora (on the embedded model) or all. [default: tiny]", show_default=False),
+    ] = None,
     training_seed: Annotated[int | None, typer.Option(help="Only organisms of this training seed.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep the studies in this folder.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Processes at a time; default one a processor.")] = None,
@@ -129,11 +132,13 @@ def validate(  # noqa: PLR0913 - one option each
     introspect validate
 
     introspect validate --seed 7 --organism parrot --organism introspector --json
+
+    introspect validate --form lora
     """
     from introspect.studies.validate import validate as run_validation
 
     n = FULL if full else seeds
-    chosen = _chosen(organisms or [], form, training_seed)
+    chosen = _chosen(organisms or [], form or ("all" if full else "tiny"), training_seed)
     found = run_validation(range(seed, seed + n), chosen, out, workers)
     if as_json:
         sys.stdout.write(json_text(found.to_json(), indent=1) + "\n")
@@ -143,23 +148,26 @@ def validate(  # noqa: PLR0913 - one option each
         raise typer.Exit(1)
 
 
-def _chosen(organisms: list[str], form: str | None, training_seed: int | None) -> "list[Specimen]":
-    from introspect.errors import IntrospectError
-    from introspect.organisms.catalog import specimen, specimens
+def _chosen(organisms: list[str], form: str, training_seed: int | None) -> "list[Specimen]":
+    from introspect.errors import IntrospectError, UnknownNameError
+    from introspect.organisms.catalog import FORMS, specimen, specimens
     from introspect.studies.expected import RELABELLED
 
     organisms = ["introspector" if name == RELABELLED else name for name in organisms]  # its own replies, dealt again
-    for name in organisms or ("introspector",):
-        specimen(form or "tiny", name, training_seed or 0)  # a wrong name or form is known at once
+    if form not in {"all", *FORMS}:
+        raise UnknownNameError("form of organism", form, [*FORMS, "all"])
+    for name in organisms:
+        specimen("tiny", name, training_seed or 0)  # a wrong name is known at once
     chosen = [
         each
         for each in specimens()
         if (not organisms or each.name in organisms)
-        and form in {None, each.form}
+        and form in {"all", each.form}
         and training_seed in {None, each.training_seed}
     ]
     if not chosen:
-        message = f"there is no such organism of training seed {training_seed}; see introspect organisms list"
+        which = "" if training_seed is None else f" of training seed {training_seed}"
+        message = f"there is no such organism in the form {form}{which}; see introspect organisms list"
         raise IntrospectError(message)
     return chosen
 

@@ -51,6 +51,7 @@ def run_study(
     overrides: Sequence[str] = (),
     subject: LocalSubject | None = None,
     executor: Executor | None = None,
+    readers: bool = True,
 ) -> Path:
     """Run a study into a folder, or go on with it; return the folder.
 
@@ -61,12 +62,13 @@ def run_study(
         subject: The subject, where it is loaded already.
         executor: Where the trials are run, if not in this process, which holds the subject as well: it splits the
             concepts by their vectors, and reads the reports.
+        readers: Whether third-party readers read the reports; they stand beside the verdicts, and none needs them.
 
     Raises:
         IntrospectError: Something does not fit, or the folder holds another study.
     """
     rules, plans = load_study(Path(path), overrides)
-    return run_plans(rules, plans, Path(out), subject, executor)
+    return run_plans(rules, plans, Path(out), subject, executor, readers)
 
 
 def run_plans(
@@ -75,6 +77,7 @@ def run_plans(
     out: Path,
     subject: LocalSubject | None = None,
     executor: Executor | None = None,
+    readers: bool = True,
 ) -> Path:
     """Run a study whose file was read."""
     first = next(plan for plan in plans if plan.name == rules.choose)
@@ -94,16 +97,21 @@ def run_plans(
     for plan in plans:
         if plan.name in rules.on_grid:
             continue
-        at: dict[str, object] = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
-        if study.wordings and plan.protocol == first.protocol:
-            at["wordings"] = study.wordings
-        reported = plan.model_copy(update={**at, "only": halves["report"], "side": "report"})
-        prepared = prepare(reported, None, reader.subject, reader)
+        prepared = prepare(_at_cell(plan, study, first.protocol, halves["report"]), None, reader.subject, reader)
         run_prepared(prepared, out / plan.name, executor)
-        observe(prepared, out / plan.name)
+        if readers:
+            observe(prepared, out / plan.name)
         if any(spec.protocol == "injected_thought" and spec.task == REPORT for spec in prepared.everything):
             run_prepared(continuations(prepared, out / plan.name), out / f"{plan.name}_{CONTINUED}", executor)
     return out
+
+
+def _at_cell(plan: Plan, study: Study, protocol: str, names: tuple[str, ...]) -> Plan:
+    """Return an experiment at the cell that was chosen, with the concepts of the half that is reported."""
+    at: dict[str, object] = {"layers": (study.layer,), "depths": None, "strengths": (study.strength,)}
+    if study.wordings and plan.protocol == protocol:
+        at["wordings"] = study.wordings
+    return plan.model_copy(update={**at, "only": names, "side": "report"})
 
 
 def planned(rules: Rules, plans: Sequence[Plan]) -> list[Plan]:

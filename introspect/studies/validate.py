@@ -99,7 +99,8 @@ def validate(
         n = min(workers or os.cpu_count() or 1, len(tasks) or 1)
         with ProcessPoolExecutor(n, get_context("spawn"), _alone) as pool:
             waiting = {
-                pool.submit(one, each, seed, root / f"{folder_of(each)}-seed{seed}"): each for each, seed in tasks
+                pool.submit(one, each, seed, root / f"{folder_of(each)}-seed{seed}", out is not None): each
+                for each, seed in tasks
             }
             for done in as_completed(waiting):
                 found.append(done.result())
@@ -113,9 +114,9 @@ def folder_of(each: Specimen) -> str:
     return f"{each.form}-{name}"
 
 
-def one(each: Specimen, seed: int, out: Path) -> Found:
+def one(each: Specimen, seed: int, out: Path, readers: bool = True) -> Found:
     """Run one subject's study and judge it; the introspector's is also judged with its conditions dealt again."""
-    run_study(each.study, out, overrides(each, seed))
+    run_study(each.study, out, overrides(each, seed), readers=readers)
     return judged(each, seed, out)
 
 

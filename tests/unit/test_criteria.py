@@ -133,7 +133,7 @@ def test_whatever_unreadable_replies_name_agreement_is_not_beyond_what_they_coun
 def test_what_is_usually_named_is_read_off_replies_that_can_be_read():
     lost = [row(concept="bread", named="dust", noticed="unreadable", wording="a") for _ in range(2)]
     rows = [*lost, *reports(lambda c: c, ("b",))]
-    assert measures.reported(of(*rows)) == {c: c for c in WORDS}
+    assert of(*rows).reported == {c: c for c in WORDS}
 
 
 def test_silence_agrees_with_nothing():
@@ -298,7 +298,7 @@ def test_a_concept_that_stands_in_every_answer_is_not_named_because_it_is_asked_
 def test_the_usual_name_is_the_commonest_and_of_equals_the_first_in_the_alphabet():
     rows = [row(concept="bread", named=name) for name in ("dust", "dust", "silver", None, None, None)]
     rows += [row(concept="dust", named=name) for name in ("silver", "bread")] + [row(concept="silver")]
-    assert measures.reported(of(*rows)) == {"bread": "dust", "dust": "bread"}
+    assert of(*rows).reported == {"bread": "dust", "dust": "bread"}
 
 
 # Unreadable replies

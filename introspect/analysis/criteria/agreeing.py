@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from introspect.analysis.criteria.evidence import Evidence, Row, by_concept
+from introspect.analysis.criteria.evidence import Evidence, Row
 from introspect.analysis.naming import Counting
 
 UNREADABLE = {"for": "\0alike", "against": "\0apart"}
@@ -23,7 +23,7 @@ def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
 
     The two differ in wording, or in the sample where there is one wording.
     """
-    rows, n = by_concept(evidence.of("report")), len(evidence.concepts)
+    rows, n = evidence.owned("report"), len(evidence.concepts)
     names = {concept: _by_wording(own, counting) for concept, own in rows.items()}
     taken = _taken(names) if counting == "against" else names
     total = _totals(taken)
@@ -34,10 +34,12 @@ def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
         if within is None or n < 2:
             continue
         between = fmean(
-            _shared(name, total[other], taken[concept].get(other, []), sizes[other])
-            for wording, said in taken[concept].items()
-            for name in said
-            for other in _compared(wording, total)
+            [
+                _shared(name, total[other], taken[concept].get(other, []), sizes[other])
+                for wording, said in taken[concept].items()
+                for name in said
+                for other in _compared(wording, total)
+            ]
         )
         found[concept] = within - between
     return found

@@ -35,8 +35,8 @@ class Part:
 
     ``compares`` are the trials that it compares, as parts and arms of the evidence, those under the vector first; the
     reports it needs besides. ``basis`` says when it counts: always (``None``), where naming is judged, or where
-    noticing is. ``trials`` gives the single differences where clean prompts may be shared by concepts: they are then a
-    sample, too.
+    noticing is. ``spoken`` is false where nothing compared is a reply, which might be unreadable. ``trials`` gives the
+    single differences where clean prompts may be shared by concepts: they are then a sample, too.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Part:
     compares: tuple[tuple[str, str], ...]
     basis: Basis | None = None
     trials: Trials | None = None
+    spoken: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ CLAUSES: tuple[Clause, ...] = (
                 measures.first_token,
                 (ASKED, ASKED_CLEAN),
                 trials=measures.moved,
+                spoken=False,
             ),
             Part(
                 "one pass",
@@ -111,6 +113,7 @@ CLAUSES: tuple[Clause, ...] = (
                 measures.one_pass,
                 (PASS,),
                 "naming",
+                spoken=False,
             ),
             Part(
                 "without the vector",
@@ -164,6 +167,7 @@ CLAUSES: tuple[Clause, ...] = (
                 "log-odds",
                 None,
                 (ASKED, ASKED_CLEAN, CONTROLS, CONTROLS_CLEAN),
+                spoken=False,
             ),
         ),
     ),

@@ -1,5 +1,6 @@
 """What the criteria are judged on: the trials of one setting, as rows that say what was done and what was said."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,6 +104,23 @@ class Evidence:
         return {key: tuple(rows) for key, rows in found.items()}
 
     @cached_property
+    def _owned(self) -> Mapping[tuple[str, str], Mapping[str, list[Row]]]:
+        return {key: by_concept(rows) for key, rows in self._parts.items()}
+
+    @cached_property
+    def reported(self) -> Mapping[str, str]:
+        """What is named most often under each concept's vector, in replies that can be read.
+
+        Concepts under which nothing is named are left out.
+        """
+        found: dict[str, str] = {}
+        for concept, rows in self.owned("report").items():
+            counted = Counter(row.named for row in rows if row.named is not None and not row.unreadable)
+            if counted:
+                found[concept] = min(counted, key=lambda name: (-counted[name], name))
+        return found
+
+    @cached_property
     def replies(self) -> Mapping[str, Row]:
         """The rows by key."""
         return {row.key: row for row in self.rows}
@@ -110,6 +128,10 @@ class Evidence:
     def of(self, part: str, arm: str = "concept") -> tuple[Row, ...]:
         """Return the rows of a part and arm."""
         return self._parts.get((part, arm), ())
+
+    def owned(self, part: str, arm: str = "concept") -> Mapping[str, list[Row]]:
+        """Return the rows of a part and arm by their concept, those about none left out."""
+        return self._owned.get((part, arm), {})
 
     def going_on(self, part: str) -> dict[str, Row]:
         """Return the rows that go on with a reply, without the vector or with it, by the key of what they follow."""

@@ -97,24 +97,24 @@ class Measured:
     Args:
         evidence: Trials of one setting.
         rules: Fixed before the run.
-        wordings: Whether each wording is looked at by itself, too; no verdict needs it.
+        beside: Whether what no verdict needs is worked out, too: each wording by itself, the curve beside the line.
     """
 
-    def __init__(self, evidence: Evidence, rules: Rules, wordings: bool = True) -> None:
-        self.evidence, self.rules, self._wordings = evidence, rules, wordings
+    def __init__(self, evidence: Evidence, rules: Rules, beside: bool = True) -> None:
+        self.evidence, self.rules, self._beside = evidence, rules, beside
         self._found: dict[Part, PartResult] = {}
 
     @cached_property
     def line(self) -> ControlLine:
         """The detection question against the control questions."""
-        return control_line(self.evidence.questions, level=self.rules.level)
+        return control_line(self.evidence.questions, level=self.rules.level, curved=self._beside)
 
     def part(self, part: Part) -> PartResult:
         """Return what a part came to."""
         if part not in self._found:
             on_line = part.measure is None
             found = _on_the_line(part, self.rules, self.line) if on_line else _part(part, self.evidence, self.rules)
-            if self._wordings:
+            if self._beside:
                 found = replace(found, wordings=_by_wording(part, self.evidence))
             self._found[part] = found
         return self._found[part]
@@ -196,10 +196,10 @@ def _clause(
 
 def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     assert part.measure is not None
-    trials = {counting: part.trials(evidence, counting) if part.trials else [] for counting in get_args(Counting)}
+    ways: tuple[Counting, ...] = get_args(Counting) if part.spoken else ("as read",)
+    trials = {counting: part.trials(evidence, counting) if part.trials else [] for counting in ways}
     every = {
-        counting: means(trials[counting]) if part.trials else part.measure(evidence, counting)
-        for counting in get_args(Counting)
+        counting: means(trials[counting]) if part.trials else part.measure(evidence, counting) for counting in ways
     }
     as_read = _interval(part, every["as read"], trials["as read"], rules)
     intervals = {

@@ -5,12 +5,12 @@ all against it. Where unreadable replies count for a clause, one under the vecto
 for, and one in the control arm for its opposite; against it, the other way round.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row, by_concept
+from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row
 from introspect.analysis.naming import Answer, Counting, above_others
 
 Values = dict[str, float]
@@ -80,7 +80,7 @@ def one_pass(evidence: Evidence, counting: Counting) -> Values:
     Concepts that are usually reported under a name which is not on offer cannot be tried, and are left out.
     """
     del counting
-    usual = reported(evidence)
+    usual = evidence.reported
     found = _above_others(evidence.of("name"), lambda row: row.answer, usual.get, "as read")
     return {concept: value for concept, value in found.items() if evidence.offers(usual.get(concept))}
 
@@ -109,7 +109,7 @@ def _continued(
     later, again = evidence.going_on(CONTINUED), evidence.going_on(RESUMED)
     found: Values = {}
     claimed = False
-    for concept, rows in by_concept(evidence.of("report")).items():
+    for concept, rows in evidence.owned("report").items():
         readable = [row for row in rows if not row.unreadable]
         claims = [row for row in readable if (row.noticed == "yes" if noticed else row.named is not None)]
         silent = (len(rows) - len(readable)) * float(counting == "for")
@@ -132,7 +132,7 @@ def _continued(
 
 def vector_over_text(evidence: Evidence, counting: Counting) -> Values:
     """How often the usual name is given with the vector and without the word, less with the word and no vector."""
-    usual = reported(evidence)
+    usual = evidence.reported
     return _crossed(evidence, counting, lambda row: row.named is not None and row.named == usual.get(row.concept or ""))
 
 
@@ -142,8 +142,8 @@ def noticing_by_vector(evidence: Evidence, counting: Counting) -> Values:
 
 
 def _crossed(evidence: Evidence, counting: Counting, claims: Callable[[Row], bool]) -> Values:
-    vector = {c: _share(rows, claims, counting == "for") for c, rows in by_concept(evidence.of("crossing")).items()}
-    text = by_concept(evidence.of("crossing", "text"))
+    vector = {c: _share(rows, claims, counting == "for") for c, rows in evidence.owned("crossing").items()}
+    text = evidence.owned("crossing", "text")
     return {
         concept: value - _share(text[concept], claims, counting == "against")
         for concept, value in vector.items()
@@ -183,7 +183,7 @@ def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:
 
 def self_over_other(evidence: Evidence, counting: Counting) -> Values:
     """How much oftener the subject reports noticing for itself than for a model that is left alone, with the vector."""
-    own, other = by_concept(evidence.of("report")), by_concept(evidence.of("other"))
+    own, other = evidence.owned("report"), evidence.owned("other")
     return {
         concept: _share(rows, _claims, counting == "for") - _share(other[concept], _claims, counting == "against")
         for concept, rows in own.items()
@@ -193,27 +193,14 @@ def self_over_other(evidence: Evidence, counting: Counting) -> Values:
 
 def named_when_asked(evidence: Evidence, counting: Counting) -> Values:
     """How often the concept is named when it is asked for, less how often it stands in unrelated answers."""
-    asked = by_concept(evidence.of("report"))
-    elsewhere = by_concept(evidence.of("elsewhere"))
+    asked = evidence.owned("report")
+    elsewhere = evidence.owned("elsewhere")
     return {
         concept: _share(rows, lambda row: row.named == row.concept, counting == "for")
-        - fmean(float(bool(row.leaks)) for row in elsewhere[concept])
+        - fmean([float(bool(row.leaks)) for row in elsewhere[concept]])
         for concept, rows in asked.items()
         if concept in elsewhere
     }
-
-
-def reported(evidence: Evidence) -> dict[str, str]:
-    """Return what is named most often under each concept's vector, in replies that can be read.
-
-    Concepts under which nothing is named are left out.
-    """
-    found: dict[str, str] = {}
-    for concept, rows in by_concept(evidence.of("report")).items():
-        counted = Counter(row.named for row in rows if row.named is not None and not row.unreadable)
-        if counted:
-            found[concept] = min(counted, key=lambda name: (-counted[name], name))
-    return found
 
 
 def _claims(row: Row) -> bool:
@@ -225,7 +212,7 @@ def _noticed(row: Row, unreadable: bool) -> bool:
 
 
 def _share(rows: Sequence[Row], claims: Callable[[Row], bool], unreadable: bool) -> float:
-    return fmean(float(unreadable if row.unreadable else claims(row)) for row in rows)
+    return sum(unreadable if row.unreadable else claims(row) for row in rows) / len(rows)
 
 
 def _above_others(

@@ -8,7 +8,6 @@ import polars as pl
 from jaxtyping import Bool, Float, Int
 from scipy import special
 
-from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row
 from introspect.analysis.means import generator
 from introspect.studies.simulation.rates import SHIFTS, Array, model, readable, worded, works
@@ -115,7 +114,7 @@ class Draw:
 
     def _usual(self) -> Int[np.ndarray, " concept"]:
         """Return what is named most often under each concept, -1 where nothing is."""
-        found = measures.reported(Evidence(tuple(self.rows), pl.DataFrame()))
+        found = Evidence(tuple(self.rows), pl.DataFrame()).reported
         places = {word: place for place, word in enumerate(self._words) if word}
         return np.array([places[found[word]] if word in found else -1 for word in self._words[: self._n] if word])
 
@@ -150,18 +149,34 @@ class Draw:
             for j in range(len(SHIFTS)):
                 self.rows.append(self._one(part, arm, i, j, **{name: each[i][j] for name, each in columns.items()}))
 
-    def _one(self, part: str, arm: str, i: int, j: int, **said: Any) -> Row:  # noqa: ANN401 - fields of a row
+    def _one(  # noqa: PLR0913 - fields of a row
+        self,
+        part: str,
+        arm: str,
+        i: int,
+        j: int,
+        *,
+        follows: str | None = None,
+        named: str | None = None,
+        noticed: str | None = None,
+        answer: str | None = None,
+        leaks: bool | None = None,
+    ) -> Row:
         clean = arm == "none"
-        nothing: dict[str, Any] = dict.fromkeys(("follows", "named", "noticed", "logodds", "answer", "leaks"))
         return Row(
             part=part,
             key=f"{part} {i} {j}" if arm == "concept" else f"{part} {arm} {i} {j}",
+            follows=follows,
             arm=arm,
             concept=None if clean else self._words[i],
             wording=f"{part if part == 'crossing' else 'report'} {j}",
             task=part,
             prompt=f"lead {i if clean else self._leads[i]} {j}",
-            **(nothing | said),
+            named=named,
+            noticed=noticed,
+            logodds=None,
+            answer=answer,
+            leaks=leaks,
         )
 
     def _questions(self) -> pl.DataFrame:

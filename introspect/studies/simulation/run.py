@@ -61,7 +61,7 @@ def _tally(setting: Setting, n_runs: int, seed: int, rules: Rules) -> pl.DataFra
 
 
 def _verdicts(found: Evidence, rules: Rules) -> Iterator[tuple[tuple[str, str], str]]:
-    for name, result in conclude(Measured(found, rules, wordings=False), strict=False).items():
+    for name, result in conclude(Measured(found, rules, beside=False), strict=False).items():
         yield ("criterion", name), result.status
         for clause in result.clauses:
             yield from ((("part", NAMES[each.part.measure]), each.status) for each in clause.parts)

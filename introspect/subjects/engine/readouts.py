@@ -164,9 +164,7 @@ class Readouts:
         bare = [Clean(prefix, mine, torch.zeros(0, 0, 0), ()) for prefix, mine in zip(prefixes, own, strict=True)]
         states = Staircase(bare, [-1] * len(bare)).states(cache.recurrent_layers)
         with _Watch(blocks, set(range(len(blocks)))) as seen:
-            self._runner.run(
-                torch.tensor(own), pass_, cache, Injector(blocks), lines=(), idle=len(own), states=states
-            )
+            self._runner.run(torch.tensor(own), pass_, cache, Injector(blocks), lines=(), idle=len(own), states=states)
         self.evaluated += len(blocks) * positions.numel()
         outputs = torch.stack([seen.outputs[layer].to(self._runner.device) for layer in range(len(blocks))], dim=1)
         tupled = tuple(seen.tupled[layer] for layer in range(len(blocks)))
