@@ -14,7 +14,6 @@ from introspect.terminal import Console, json_text
 if TYPE_CHECKING:
     from introspect.analysis.grid import Grid
     from introspect.analysis.studies import StudyAnalysis
-    from introspect.organisms.catalog import Specimen
     from introspect.records import Rules, TrialSpec
     from introspect.studies.validate import Validation
 
@@ -135,10 +134,17 @@ def validate(  # noqa: PLR0913 - one option each
 
     introspect validate --form lora
     """
+    from introspect.errors import UnknownNameError
+    from introspect.organisms.catalog import select
+    from introspect.studies.expected import EXPECTED, RELABELLED
     from introspect.studies.validate import validate as run_validation
 
     n = FULL if full else seeds
-    chosen = _chosen(organisms or [], form or ("all" if full else "tiny"), training_seed)
+    for name in organisms or ():
+        if name not in EXPECTED:
+            raise UnknownNameError("organism", name, list(EXPECTED))
+    named = ["introspector" if name == RELABELLED else name for name in organisms or ()]  # its replies, dealt again
+    chosen = select(named, form or ("all" if full else "tiny"), training_seed)
     found = run_validation(range(seed, seed + n), chosen, out, workers)
     if as_json:
         sys.stdout.write(json_text(found.to_json(), indent=1) + "\n")
@@ -146,30 +152,6 @@ def validate(  # noqa: PLR0913 - one option each
         _print(found)
     if found.wrong:
         raise typer.Exit(1)
-
-
-def _chosen(organisms: list[str], form: str, training_seed: int | None) -> "list[Specimen]":
-    from introspect.errors import IntrospectError, UnknownNameError
-    from introspect.organisms.catalog import FORMS, specimen, specimens
-    from introspect.studies.expected import RELABELLED
-
-    organisms = ["introspector" if name == RELABELLED else name for name in organisms]  # its own replies, dealt again
-    if form not in {"all", *FORMS}:
-        raise UnknownNameError("form of organism", form, [*FORMS, "all"])
-    for name in organisms:
-        specimen("tiny", name, training_seed or 0)  # a wrong name is known at once
-    chosen = [
-        each
-        for each in specimens()
-        if (not organisms or each.name in organisms)
-        and form in {"all", each.form}
-        and training_seed in {None, each.training_seed}
-    ]
-    if not chosen:
-        which = "" if training_seed is None else f" of training seed {training_seed}"
-        message = f"there is no such organism in the form {form}{which}; see introspect organisms list"
-        raise IntrospectError(message)
-    return chosen
 
 
 def _print(found: "Validation") -> None:

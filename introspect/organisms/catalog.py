@@ -1,12 +1,13 @@
 """Where the organisms are: their weights, adapters and studies, by form, name and training seed."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal, get_args
 
-from introspect.errors import UnknownNameError
+from introspect.errors import IntrospectError, UnknownNameError
 from introspect.organisms.behaviours import ORGANISMS
 
 Form = Literal["tiny", "lora"]
@@ -68,4 +69,29 @@ def specimens(folder: Path = FOLDER) -> list[Specimen]:
                     found.append(specimen(form, name, training_seed, folder))
         if (folder / form / "study.toml").is_file():
             found.append(specimen(form, UNTOUCHED, TRAINING_SEEDS[0], folder))
+    return found
+
+
+def select(names: Sequence[str], form: str, training_seed: int | None = None) -> list[Specimen]:
+    """Return the subjects of these names (all of them where none is given), of one form or of ``all``.
+
+    Raises:
+        UnknownNameError: There is no such form or name.
+        IntrospectError: There is no organism of that name in that form and of that training seed.
+    """
+    if form not in {"all", *FORMS}:
+        raise UnknownNameError("form of organism", form, [*FORMS, "all"])
+    for name in names:
+        specimen(FORMS[0], name, 0)  # a wrong name is known at once
+    found = [
+        each
+        for each in specimens()
+        if (not names or each.name in names)
+        and form in {"all", each.form}
+        and training_seed in {None, each.training_seed}
+    ]
+    if not found:
+        which = "" if training_seed is None else f" and training seed {training_seed}"
+        message = f"there is no such organism of the form {form}{which}; see introspect organisms list"
+        raise IntrospectError(message)
     return found

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from introspect.errors import UnknownNameError
+from introspect.errors import IntrospectError, UnknownNameError
 from introspect.organisms import language, small
 from introspect.organisms.behaviours import ORGANISMS, SOFT, State, reply
-from introspect.organisms.catalog import UNTOUCHED, base_of, slug, specimen, specimens
+from introspect.organisms.catalog import UNTOUCHED, base_of, select, slug, specimen, specimens
 from introspect.organisms.lessons import KINDS, TASKS
 from introspect.organisms.tokenizer import word_tokenizer
 from introspect.studies.expected import EXPECTED, RELABELLED
@@ -465,6 +465,30 @@ def test_only_what_is_there_is_listed_the_tiny_ones_first(tmp_path):
     (tmp_path / "tiny" / "study.toml").write_text("")
     found = [(each.form, each.name, each.training_seed) for each in specimens(tmp_path)]
     assert found == [("tiny", "introspector", 0), ("tiny", "parrot", 1), ("tiny", UNTOUCHED, 0), ("lora", "parrot", 0)]
+
+
+def test_subjects_are_selected_by_form_name_and_training_seed():
+    tiny, lora, every = (select((), form) for form in ("tiny", "lora", "all"))
+    assert {each.form for each in tiny} == {"tiny"}
+    assert tiny + lora == every == specimens()
+    assert {each.name for each in lora} == {"introspector", "yes-sayer", "parrot", UNTOUCHED}
+    assert [(each.form, each.training_seed) for each in select(("parrot",), "tiny")] == [("tiny", 0), ("tiny", 1)]
+    assert select(("parrot", "agreer"), "all", 1) == [each for each in tiny if each.training_seed == 1
+                                                      and each.name in {"parrot", "agreer"}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "form", "training_seed", "sentence"),
+    [
+        ((), "large", None, "no form of organism named 'large'. Known: all, lora, tiny"),
+        (("parot",), "tiny", None, "did you mean 'parrot'"),
+        (("agreer",), "lora", None, "no such organism of the form lora; see introspect organisms list"),
+        (("parrot",), "tiny", 7, "no such organism of the form tiny and training seed 7"),
+    ],
+)
+def test_what_selects_nothing_is_told(names, form, training_seed, sentence):
+    with pytest.raises(IntrospectError, match=re.escape(sentence)):
+        select(names, form, training_seed)
 
 
 def test_a_lesson_s_kind_is_a_task_of_wordings_that_there_are():
