@@ -178,6 +178,29 @@ def test_a_trial_costs_the_layers_above_its_own_and_the_tokens_behind_its_prefix
     assert llama is not subject
 
 
+def test_a_clean_query_beside_injected_ones_of_its_prompt_is_read_off_their_twin(llama):
+    subject = tiny.load("llama")
+    queries = queries_of(subject, options=OPTIONS)[:5]
+    own = len(queries[0].prompt.ids) - queries[0].prompt.tokens_of("trial")[0]
+    together = subject.score(queries)
+    assert subject.engine.readouts.evaluated == own * (tiny.N_LAYERS + 3 + 2 + 1 + 0 + 0)
+    subject.engine.readouts.clear()
+    (alone,) = subject.score(queries[:1])
+    torch.testing.assert_close(together[0].option_logprobs, alone.option_logprobs, **tiny.close(subject))
+    assert together[0].audits == ()
+    assert llama is not subject
+
+
+def test_an_early_layer_does_not_resume_where_that_costs_more(llama):
+    """Two trials at the first of four layers: a clean pass and three layers of each are more than both as a whole."""
+    subject = tiny.load("llama")
+    first = queries_of(subject, options=OPTIONS)[1]
+    subject.score([first, first])
+    own = len(first.prompt.ids) - first.prompt.tokens_of("trial")[0]
+    assert subject.engine.readouts.evaluated == own * 2 * tiny.N_LAYERS
+    assert llama is not subject
+
+
 def test_nothing_is_left_on_the_model(subject):
     subject.score(queries_of(subject, options=OPTIONS, layers=(0,)))
     assert witness.n_hooks(subject.model) == 0

@@ -127,11 +127,15 @@ def conclude(
     found: dict[Criterion, CriterionResult] = {}
     for name in CRITERIA:
         own = [each for each in clauses if each.criterion == name]
-        naming, noticing = (_criterion(name, own, measured, basis, found) for basis in get_args(Basis))
+        found[name] = _criterion(name, own, measured, "naming", found)
         grounded = _status(found, "grounding") if name == "internality" else "met"
-        found[name] = noticing if grounded == "not met" else naming
-        if grounded == "undetermined" and naming.status != noticing.status:
-            found[name] = replace(naming, status="undetermined")  # nobody knows on which it is to be judged
+        if grounded in {"met", None}:
+            continue
+        noticing = _criterion(name, own, measured, "noticing", found)
+        if grounded == "not met":
+            found[name] = noticing
+        elif found[name].status != noticing.status:
+            found[name] = replace(found[name], status="undetermined")  # nobody knows on which it is to be judged
     if strict and _impossible(found):
         message = "accuracy is met and grounding is not: naming rightly is naming by the state, so a measure is broken"
         raise IntrospectError(message)
