@@ -27,25 +27,52 @@ _FIGURE = 12
 """Characters behind a claim of strength in which its figure may stand."""
 _PART_OF = re.compile(r"(\d+(?:\.\d+)?) ?(%|percent|/ ?10|out of (?:10|ten))")
 _LAYER = re.compile(r"\b(?:layer|block) (\d+)")
+_FROM_TRIAL = "trial"
+"""The span that begins where the trial is announced."""
+_TRIAL = re.compile(r"\btrial\b")
+_BEFORE_TRIAL = re.compile(r"\b(?:before|prior to|until) (?:[a-z]+ ){0,5}?trial\b")
+_OTHER_TRIAL = re.compile(
+    r"\b(?:second|third|last|previous|preceding|earlier|next|other) trial\b|\btrial (?:[2-9]|1\d|two|three|four|five)\b"
+)
+_SENTENCE = re.compile(r"[.;:!?\n]")
+_PHRASE = 48
+"""Characters behind a claim of place or time in which it may say of what."""
 
 
-def is_true(detail: Evidence, layer: int | None) -> bool | None:
+def is_true(detail: Evidence, layer: int | None, span: str | None = None, reply: str = "") -> bool | None:
     """Return whether a checkable detail fits what was injected; ``None`` where that cannot be said.
 
     Args:
         detail: Of what was injected: one vector, in one layer.
         layer: Where; ``None`` if nothing was injected, and then every detail of it is made up.
+        span: The name of the span.
+        reply: What the detail stands in.
 
     Returns:
-        Numbers of thoughts and of a layer are compared. Where in a text a vector acts and since when is put too
-        loosely; how strong it is has to be seen over several strengths (``how_strong``).
+        Numbers of thoughts and of a layer are compared. Where in the text and since when can be told where the
+        vector acts from the announcement of the trial on and the reply speaks of the trial: before it is wrong. How
+        strong it is has to be seen over several strengths (``how_strong``).
     """
     if layer is None:
         return False
-    if detail.rule == "checkable:number":
-        return _ONE.match(detail.text.lower()) is not None
-    place = _LAYER.search(detail.text.lower()) if detail.rule == "checkable:place" else None
-    return int(place[1]) == layer if place else None
+    match detail.rule.partition(":")[2]:
+        case "number":
+            return _ONE.match(detail.text.lower()) is not None
+        case "place" if place := _LAYER.search(detail.text.lower()):
+            return int(place[1]) == layer
+        case "place" | "time" if span == _FROM_TRIAL:
+            return _since_the_trial(detail, reply)
+        case _:
+            return None
+
+
+def _since_the_trial(detail: Evidence, reply: str) -> bool | None:
+    """Return whether a claim of place or time says that it was with the trial, or before it; ``None``: neither."""
+    behind = _SENTENCE.split(reply[detail.stop : detail.stop + _PHRASE])[0]
+    said = f"{reply[detail.start : detail.stop]}{behind}".lower()
+    if not _TRIAL.search(said) or _OTHER_TRIAL.search(said):
+        return None
+    return not _BEFORE_TRIAL.search(said)
 
 
 def how_strong(reply: str) -> int | None:
@@ -77,9 +104,10 @@ def detail_counts(frame: pl.DataFrame) -> pl.DataFrame:
     read = {reply: read_details(reply) for reply in spoken["reply"].unique()}
     found = [read[reply] for reply in spoken["reply"]]
     layers = [None if arm == "none" else layer for arm, layer in spoken.select("arm", "layer").iter_rows()]
+    spans = spoken["span"] if "span" in spoken.columns else [None] * len(spoken)
     scores = [
-        [score for detail in each.checkable if (score := is_true(detail, layer)) is not None]
-        for each, layer in zip(found, layers, strict=True)
+        [score for detail in each.checkable if (score := is_true(detail, layer, span, reply)) is not None]
+        for each, layer, span, reply in zip(found, layers, spans, spoken["reply"], strict=True)
     ]
     columns: dict[str, Any] = {
         "checkable": [len(each.checkable) > 0 for each in found],

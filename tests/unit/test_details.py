@@ -186,3 +186,38 @@ def test_replies_with_detail_are_counted_with_and_without_injection():
 def test_a_checkable_detail_is_set_against_what_was_injected_where_it_can_be(reply, layer, truth):
     (detail,) = read_details(reply).checkable
     assert is_true(detail, layer) is truth
+
+
+@pytest.mark.parametrize(
+    ("reply", "truth"),
+    [
+        ("Yes. It has been there since the trial began.", True),
+        ("Yes, there is a thought. It appeared right when you announced the trial.", True),
+        ("I noticed a thought at the beginning of the trial.", True),
+        ("Yes. It started shortly before the trial.", False),
+        ("Yes. It appeared before you began this first trial, I think.", False),
+        ("Yes. It arrived once the next trial came.", None),
+        ("Yes. It appeared right after trial 3.", None),
+        ("Yes. It appeared a few moments ago.", None),
+        ("Yes. It was in the second sentence of your message. The trial is fine.", None),
+    ],
+)
+def test_where_and_since_when_are_set_against_a_span_that_begins_with_the_trial(reply, truth):
+    (detail,) = read_details(reply).checkable
+    assert is_true(detail, 12, "trial", reply) is truth
+    assert is_true(detail, 12, "prompt", reply) is None
+    assert is_true(detail, None, None, reply) is False
+
+
+def test_the_span_of_every_trial_is_counted_with():
+    frame = pl.DataFrame(
+        {
+            "arm": ["concept", "concept", "none"], "unit": ["bread", "bread", "lead"], "layer": [4, 4, None],
+            "span": ["trial", "prompt", None], "reply": ["Yes. It has been there since the trial began."] * 3,
+            "noticed": ["yes"] * 3,
+        }
+    )  # fmt: skip
+    assert detail_counts(frame).rows() == [
+        ("concept", True, "bread", 2, 2, 0, 1, 1),
+        ("none", False, "lead", 1, 1, 0, 1, 0),
+    ]
