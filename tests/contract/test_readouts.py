@@ -191,6 +191,32 @@ def test_a_clean_query_beside_injected_ones_of_its_prompt_is_read_off_their_twin
     assert llama is not subject
 
 
+def test_clean_prompts_are_kept_within_bounds_and_read_the_same_when_computed_again(llama, monkeypatch):
+    from introspect.subjects.engine import readouts
+
+    subject = tiny.load("llama")
+    queries = [query for text in (LONG, *tiny.MARKED[:3]) for query in pair(subject, text)]
+    kept = subject.score(queries)
+    before = subject.engine.readouts.evaluated
+    subject.score(queries)
+    again = subject.engine.readouts.evaluated - before
+    monkeypatch.setattr(readouts, "CLEAN_BYTES_KEPT", 0)
+    subject.score(queries)
+    before = subject.engine.readouts.evaluated
+    found = subject.score(queries)
+    assert subject.engine.readouts.evaluated - before > again  # nothing was there any more
+    for one, other in zip(kept, found, strict=True):
+        torch.testing.assert_close(one.option_logprobs, other.option_logprobs, **tiny.close(subject))
+    assert llama is not subject
+
+
+def pair(subject, text):
+    """Two queries at a late layer, which share their clean prompt."""
+    vector = tiny.vector(subject, tiny.N_LAYERS - 1)
+    requests = [tiny.request(subject, text, vector * strength) for strength in (1.0, 2.0)]
+    return [Query(request.prompt, request.injections, options=OPTIONS) for request in requests]
+
+
 def test_an_early_layer_does_not_resume_where_that_costs_more(llama):
     """Two trials at the first of four layers: a clean pass and three layers of each are more than both as a whole."""
     subject = tiny.load("llama")

@@ -19,8 +19,8 @@ from introspect.subjects.subject import Query, Readout, Request
 TOKENS_AT_ONCE = 1024
 LOGITS_AT_ONCE = 1 << 26
 """Most logits in one pass."""
-CLEANS_KEPT = 64
-"""Clean prompts whose outputs are kept for the next queries."""
+CLEANS_KEPT, CLEAN_BYTES_KEPT = 64, 1 << 30
+"""How many clean prompts' outputs are kept for the next queries, and how much of them."""
 Twin = tuple[int, tuple[int, ...]]
 """A clean prompt: how many of its tokens are shared, and all of them."""
 
@@ -146,8 +146,9 @@ class Readouts:
         found = [self._cleans[twin] for twin in twins]
         for twin in twins:
             self._cleans.move_to_end(twin)
-        while len(self._cleans) > CLEANS_KEPT:
-            self._cleans.popitem(last=False)
+        n_bytes = sum(clean.outputs.nbytes for clean in self._cleans.values())
+        while len(self._cleans) > CLEANS_KEPT or n_bytes > CLEAN_BYTES_KEPT:
+            n_bytes -= self._cleans.popitem(last=False)[1].outputs.nbytes
         return found
 
     def _computed(self, twins: Sequence[Twin]) -> list[Clean]:
@@ -166,9 +167,12 @@ class Readouts:
         with _Watch(blocks, set(range(len(blocks)))) as seen:
             self._runner.run(torch.tensor(own), pass_, cache, Injector(blocks), lines=(), idle=len(own), states=states)
         self.evaluated += len(blocks) * positions.numel()
-        outputs = torch.stack([seen.outputs[layer].to(self._runner.device) for layer in range(len(blocks))], dim=1)
+        outputs = [seen.outputs[layer].to(self._runner.device) for layer in range(len(blocks))]
         tupled = tuple(seen.tupled[layer] for layer in range(len(blocks)))
-        return [Clean(*each, outputs[row], tupled) for row, each in enumerate(zip(prefixes, own, strict=True))]
+        return [
+            Clean(prefix, mine, torch.stack([output[row] for output in outputs]), tupled)
+            for row, (prefix, mine) in enumerate(zip(prefixes, own, strict=True))
+        ]
 
     def _whole(self, queries: Sequence[Query]) -> list[Readout]:
         """Run prompts of equal length whole, without a prefix and without resuming."""
