@@ -68,7 +68,8 @@ slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 
 coverage: $(STAMP)  ## simulations of intervals and verdicts in full, over an hour of one core; N=2000 WORKERS=1
 	$(BIN)/python -c "from introspect.analysis.coverage import full, summary; print(summary(full()))"
-	$(BIN)/python -c "from introspect.studies.simulation import simulate; print(simulate($(N), workers=$(WORKERS)))"
+	$(BIN)/python -c "from pathlib import Path; from introspect.studies.simulation import simulate, verdict_tables; \
+		print(verdict_tables(simulate($(N), workers=$(WORKERS), out=Path('build/coverage'))))"
 
 torture: $(STAMP)  ## kills, damage, hostile input, fuzzing in full; TORTURE_MOMENTS=30 TORTURE_SECONDS=600
 	TORTURE_MOMENTS=$${TORTURE_MOMENTS:-30} TORTURE_SECONDS=$${TORTURE_SECONDS:-600} \

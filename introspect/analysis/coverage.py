@@ -27,6 +27,7 @@ from introspect.analysis.exact import exact_bounds
 from introspect.analysis.interval import Bounds, Interval
 from introspect.analysis.intervals import bca, doubtful, over_concepts, verdict
 from introspect.analysis.means import generator
+from introspect.progress import track
 
 Measure = Literal["rate", "difference", "log-odds", "crossed", "sparse"]
 Shape = Literal["skewed", "mixture", "few"]
@@ -144,14 +145,20 @@ def full(n_runs: int = 2000, seed: int = 0, settings: list[Setting] | None = Non
         ``width`` (mean), and ``met``, ``not_met``, ``undetermined`` (shares of verdicts, default smallest effect).
     """
     rows = []
-    for setting in grid() if settings is None else settings:
-        key = zlib.crc32(f"{seed} {setting}".encode())
-        runs, truth = draw(setting, n_runs, generator(key)), true_mean(setting)
-        rows += [
-            {**_described(setting, truth), "method": method, "nominal": level, **_scored(found, truth, setting.measure)}
-            for level in (0.95, 0.975)
-            for method, found in _found(setting, runs, level)
-        ]
+    every = grid() if settings is None else settings
+    with track(f"{n_runs} experiments a setting", len(every)) as advance:
+        for setting in every:
+            key = zlib.crc32(f"{seed} {setting}".encode())
+            runs, truth = draw(setting, n_runs, generator(key)), true_mean(setting)
+            rows += [
+                {
+                    **_described(setting, truth), "method": method, "nominal": level,
+                    **_scored(found, truth, setting.measure),
+                }
+                for level in (0.95, 0.975)
+                for method, found in _found(setting, runs, level)
+            ]  # fmt: skip
+            advance(1, str(setting))
     return pl.DataFrame(rows)
 
 

@@ -14,6 +14,7 @@ parts are there at twice their smallest effects, and the question is how often t
 
 from introspect.studies.simulation.draw import study
 from introspect.studies.simulation.run import simulate
+from introspect.studies.simulation.tables import verdict_tables
 from introspect.studies.simulation.truth import NAMES, settings
 
-__all__ = ["NAMES", "settings", "simulate", "study"]
+__all__ = ["NAMES", "settings", "simulate", "study", "verdict_tables"]

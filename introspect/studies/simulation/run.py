@@ -3,8 +3,11 @@
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from contextlib import ExitStack
+from functools import cache, partial
+from importlib import resources
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +15,7 @@ from scipy import stats
 
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.judge import Measured, conclude
+from introspect.progress import track
 from introspect.records import Rules
 from introspect.studies.simulation.draw import study
 from introspect.studies.simulation.truth import NAMES, Setting, settings
@@ -23,6 +27,7 @@ def simulate(
     chosen: Sequence[Setting] | None = None,
     rules: Rules | None = None,
     workers: int = 1,
+    out: Path | None = None,
 ) -> pl.DataFrame:
     """Judge many made-up studies of each setting.
 
@@ -32,6 +37,7 @@ def simulate(
         chosen: Those of ``settings()`` unless given.
         rules: Of the verdicts; the defaults unless given.
         workers: Processes.
+        out: Keep every setting's counts in this folder once they are there, and take from it what the same code left.
 
     Returns:
         One row a setting and criterion (or ``part``), with counts ``met``, ``not_met`` and ``undetermined`` of
@@ -40,11 +46,35 @@ def simulate(
         without grounding, at which a real study stops.
     """
     every = list(settings() if chosen is None else chosen)
-    tally = partial(_tally, n_runs=n_runs, seed=seed, rules=rules or Rules())
-    if workers == 1:
-        return pl.concat([tally(setting) for setting in every])
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        return pl.concat(list(pool.map(tally, every)))
+    tally = partial(_kept, out=out, n_runs=n_runs, seed=seed, rules=rules or Rules())
+    found: list[pl.DataFrame] = []
+    with track(f"{n_runs} studies a setting", len(every)) as advance, ExitStack() as stack:
+        pool = stack.enter_context(ProcessPoolExecutor(workers, get_context("spawn"))) if workers > 1 else None
+        for frame in pool.map(tally, every) if pool else map(tally, every):
+            found.append(frame)
+            advance(1, str(frame["setting"][0]))
+    return pl.concat(found)
+
+
+def _kept(setting: Setting, out: Path | None, n_runs: int, seed: int, rules: Rules) -> pl.DataFrame:
+    """Return a setting's counts: those of the folder, where they are there, else new ones, which are left there."""
+    if out is None:
+        return _tally(setting, n_runs, seed, rules)
+    path = out / f"{zlib.crc32(f'{setting} {n_runs} {seed} {rules} {_code()}'.encode()):08x}.parquet"
+    if path.exists():
+        return pl.read_parquet(path)
+    found = _tally(setting, n_runs, seed, rules)
+    out.mkdir(parents=True, exist_ok=True)
+    found.write_parquet(part := path.with_suffix(".part"))
+    part.replace(path)
+    return found
+
+
+@cache
+def _code() -> int:
+    """Return a checksum of what draws and judges."""
+    folders = (Path(str(resources.files("introspect") / name)) for name in ("analysis", "studies/simulation"))
+    return zlib.crc32(b"".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*.py"))))
 
 
 def _tally(setting: Setting, n_runs: int, seed: int, rules: Rules) -> pl.DataFrame:

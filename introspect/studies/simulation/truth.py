@@ -11,6 +11,8 @@ from introspect.analysis.criteria.measures import Measure
 from introspect.records import Rules
 
 Shape = Literal["skewed", "few"]
+SHAPES: Mapping[Shape, str] = {"skewed": "skewed", "few": "all or none"}
+"""How the effects of concepts are spread, and in words."""
 
 N_CONCEPTS = 60
 """Of the half that is reported."""
