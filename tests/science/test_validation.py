@@ -5,8 +5,11 @@ The whole table, both forms and more seeds are `introspect validate`.
 
 import pytest
 
-ONE_EACH = ("introspector", "own-output reader", "either-way reader", "yes-sayer", "self–other confuser", "parrot")
-"""One for each clause, besides the introspector."""
+ONE_EACH = (
+    "introspector", "own-output reader", "either-way reader", "yes-sayer", "self–other confuser", "parrot",
+    "confabulator",
+)  # fmt: skip
+"""One for each clause, besides the introspector and one that makes up detail."""
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +57,11 @@ def test_detail_is_made_up_by_the_confabulator_and_not_by_the_introspector(root,
     from introspect.analysis.studies import analyze_study
     from introspect.graders.detail_scores import detail_counts
     from introspect.organisms.catalog import specimen
-    from introspect.studies.validate import folder_of, one
+    from introspect.studies.validate import folder_of
 
     shares = {}
     for name in ("introspector", "confabulator"):
-        each = specimen("tiny", name, 0)
-        folder = root / f"{folder_of(each)}-seed3"
-        if not folder.is_dir():
-            one(each, 3, folder)
-        study = analyze_study(folder)
+        study = analyze_study(root / f"{folder_of(specimen('tiny', name, 0))}-seed3")
         counts = detail_counts(study.frames["report"])
         shares[name] = {
             injected: part["uncheckable"].sum() / part["n"].sum() for (injected,), part in counts.group_by("injected")
