@@ -66,7 +66,7 @@ slow: $(STAMP)  ## what takes long: slow tests, the laboratory on trial
 	$(BIN)/python -m pytest -m slow --durations=10 tests
 	$(BIN)/introspect validate --form all
 
-coverage: $(STAMP)  ## simulations of intervals and verdicts in full, over an hour of one core; N=2000 WORKERS=1
+coverage: $(STAMP)  ## simulations of intervals and verdicts in full, some hours of one core; N=2000 WORKERS=1
 	$(BIN)/python -c "from introspect.analysis.coverage import full, summary; print(summary(full()))"
 	$(BIN)/python -c "from pathlib import Path; from introspect.studies.simulation import simulate, verdict_tables; \
 		print(verdict_tables(simulate($(N), workers=$(WORKERS), out=Path('build/coverage'))))"
