@@ -28,7 +28,7 @@ SHARED = 0.5
 """Correlation of the arms of one concept, on the normal scale."""
 HABITS = (1 / np.arange(1, N_HABITS + 1)) / (1 / np.arange(1, N_HABITS + 1)).sum()
 """How often each word is named out of habit, of all such."""
-N_LEADS, N_QUESTIONS = 50, 24
+N_QUESTIONS = 24
 ASKED = np.array([-0.3, 0.3])
 """What the two wordings of yes–no questions add to their clean log-odds."""
 SPREAD, BIAS_SPREAD, QUESTION_SPREAD, LEAD_SPREAD, NOISE = 1.0, 0.4, 0.5, 0.3, 0.4
@@ -45,13 +45,13 @@ class Draw:
     """One study being drawn."""
 
     def __init__(self, setting: Setting, rng: np.random.Generator) -> None:
-        self._truth, self._n = setting.truth, setting.n_concepts
+        self._truth, self._n, self._n_leads = setting.truth, setting.n_concepts, setting.n_leads
         self._shape: Shape = setting.shape
         self._model, self._rng = model(setting.truth, setting.shape), rng
         self._common = rng.normal(size=(2, self._n))
         concepts = [f"c{i:03}" for i in range(self._n)]
         self._words: list[str | None] = [*concepts, *(f"w{i:03}" for i in range(self._n)), None]
-        self._leads = rng.permutation(self._n) % N_LEADS
+        self._leads = rng.permutation(self._n) % self._n_leads
         self.rows: list[Row] = []
 
     def evidence(self) -> Evidence:
@@ -92,7 +92,7 @@ class Draw:
         other = self._arm(0)
         nothing = np.full_like(named, -1)
         self._replies("other", "concept", nothing, self._says(self._model.other, other), self._lost(UNREADABLE, other))
-        leads = rng.random(N_LEADS)
+        leads = rng.random(self._n_leads)
         clean = self._says(self._model.clean, leads)
         self._replies("report", "none", np.full(clean.shape, -1), clean, self._lost(UNREADABLE_CLEAN, leads))
         leaks = self._says(self._model.leak, self._arm(0))
@@ -187,7 +187,7 @@ class Draw:
         effect = truth.control_line + SPREAD * _standardised(self._shape, ability)
         levels = np.linspace(-3, 3, N_QUESTIONS) + rng.normal(0, LEAD_SPREAD, N_QUESTIONS)
         of_question = rng.normal(0, QUESTION_SPREAD, N_QUESTIONS)
-        of_lead = rng.normal(0, LEAD_SPREAD, N_LEADS)
+        of_lead = rng.normal(0, LEAD_SPREAD, self._n_leads)
         clean = levels[:, None] + ASKED
         shift = (bias[:, None] + of_question)[..., None] + truth.slope * clean + self._noise(self._n, N_QUESTIONS, 2)
         lead = CLEAN_DETECTION + (of_lead - of_lead[self._leads].mean())[:, None] + ASKED
@@ -198,7 +198,7 @@ class Draw:
         frames = [
             _asked("question", "none", list(range(N_QUESTIONS)), [None] * N_QUESTIONS, clean),
             _asked("question", "concept", list(range(N_QUESTIONS)) * self._n, about, whole),
-            _asked("detection", "none", list(range(N_LEADS)), [None] * N_LEADS, lead),
+            _asked("detection", "none", list(range(self._n_leads)), [None] * self._n_leads, lead),
             _asked("detection", "concept", self._leads.tolist(), self._words[: self._n], detection),
         ]
         for frame in frames[-2:]:

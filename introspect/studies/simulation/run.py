@@ -106,6 +106,7 @@ def _row(setting: Setting, kind: str, name: Any, counts: Mapping[str, int]) -> d
         "setting": setting.name,
         "shape": setting.shape,
         "n_concepts": setting.n_concepts,
+        "n_leads": setting.n_leads,
         "kind": kind,
         "name": name,
         "holds": holds,
