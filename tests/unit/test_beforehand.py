@@ -29,12 +29,12 @@ EVERYTHING = (
 )
 
 
-def planned(n=60, n_wordings=3, n_questions=24, experiments=EVERYTHING):
-    """The trials of a study as they are planned: so many concepts, each in every wording."""
+def planned(n=60, n_wordings=3, n_questions=24, experiments=EVERYTHING, n_leads=50):
+    """The trials of a study as they are planned: so many concepts in every wording, behind lead-ins that they share."""
     found = [
         SPEC.model_copy(
             update={"protocol": protocol, "task": task, "arm": arm, "wording": f"w{w}",
-                    "concept": None if arm == "none" else f"c{i}"}
+                    "concept": None if arm == "none" else f"c{i}", "fill": {"lead": f"l{i % n_leads}"}}
         )
         for protocol, task, arms in experiments
         for arm in arms
@@ -69,11 +69,24 @@ def test_more_concepts_more_wordings_and_more_questions_show_smaller_effects():
     assert ratio == pytest.approx(2, rel=0.02)
     worded = by_name(forecasts(planned(n_wordings=6), RULES))
     asked = by_name(forecasts(planned(n_questions=96), RULES))
+    led = by_name(forecasts(planned(n=240, n_leads=200), RULES))
+    noticing = ("metacognition", "by the vector", None)
+    assert led[noticing].detectable < wide[noticing].detectable
+    assert led["accuracy", "named", None].detectable == wide["accuracy", "named", None].detectable
     named, line = ("accuracy", "named", None), ("metacognition", "control line", None)
     assert worded[named].detectable[0] < base[named].detectable[0]
     assert worded[named].detectable[1] == base[named].detectable[1]  # replies that are all alike: wordings do not help
     assert asked[line].detectable < base[line].detectable
     assert asked[named].detectable == base[named].detectable
+
+
+def test_lead_ins_that_concepts_share_limit_what_more_concepts_show():
+    noticing, named = ("metacognition", "by the vector", None), ("accuracy", "named", None)
+    few, many = (by_name(forecasts(planned(n=240, n_leads=leads), RULES)) for leads in (20, 240))
+    assert few[noticing].detectable > many[noticing].detectable
+    assert few[named].detectable == many[named].detectable
+    # replies all alike, rates of one half and one tenth: 20 lead-ins count as if each were 12 concepts' own
+    assert few[noticing].detectable[1] == minimum_detectable(240, math.sqrt(0.25 + 12 * 0.09), RULES.level)
 
 
 def test_a_forecast_is_kept_by_runs_that_are_as_was_assumed():
@@ -120,6 +133,29 @@ def test_afterwards_every_part_says_which_effect_its_concepts_show_and_the_open_
     plain = words.as_json(open_ones, RULES)["accuracy"]["clauses"][0]["parts"][0]
     assert plain["concepts_to_decide"] == enough
     assert plain["minimum_detectable"] == words.detectable(part, RULES)
+
+
+def test_clean_lead_ins_that_concepts_share_are_in_the_spread():
+    """Forty concepts, four lead-ins, one of which makes the subject claim without a vector."""
+    said = {True: "yes", False: "no"}
+    clean = [row(arm="none", concept=None, prompt=f"l{lead}", noticed=said[lead == 0]) for lead in range(4)]
+    under = [row(concept=f"c{i}", prompt=f"l{i % 4}", noticed=said[i % 2 == 0]) for i in range(40)]
+    (part,) = [
+        each
+        for clause in judge(of(*clean, *under), RULES)["metacognition"].clauses
+        for each in clause.parts
+        if each.part.name == "by the vector"
+    ]
+    of_concepts = np.std(list(part.values.values()), ddof=1)
+    assert part.spread > 1.5 * of_concepts
+    enough = words.to_decide(part, RULES)
+    assert f"about {enough} concepts, with as many times the clean lead-ins, would decide it" in words.figure(
+        part, RULES
+    )
+    below = part.interval.value - part.interval.low  # above, the interval ends at 1
+    assert below == pytest.approx(
+        4.177 * part.spread / math.sqrt(40), rel=0.01
+    )  # Student's t, three degrees of freedom
 
 
 def test_on_the_control_line_the_questions_are_in_the_spread():

@@ -42,7 +42,7 @@ ASSUMPTIONS = (
 )
 SAID = (
     f"Assumed: rates of {UNDER_VECTOR:g} under the vector and of {ELSEWHERE:g} in the arm that is subtracted, arms "
-    "unrelated, control questions with half the spread of concepts; "
+    "unrelated, shifts over control questions and lead-ins with half the spread of concepts; "
     + "; ".join(f"{each.name}: {each.words}" for each in ASSUMPTIONS)
     + ". Unreadable replies make every effect harder to show."
 )
@@ -71,6 +71,7 @@ class _Arm:
     n: int = 0
     concepts: set[str] = field(default_factory=set)
     questions: set[str] = field(default_factory=set)
+    leads: set[str] = field(default_factory=set)
 
 
 def forecasts(specs: Iterable[TrialSpec], rules: Rules) -> list[Forecast]:
@@ -89,6 +90,7 @@ def forecasts(specs: Iterable[TrialSpec], rules: Rules) -> list[Forecast]:
         arm.n += 1
         arm.concepts |= {spec.concept} if spec.concept is not None else set()
         arm.questions |= {spec.fill["question"]} if "question" in spec.fill else set()
+        arm.leads |= {spec.fill["lead"]} if spec.fill.get("lead") else set()
     return [_forecast(clause, part, arms, rules) for clause in CLAUSES for part in clause.parts]
 
 
@@ -101,27 +103,48 @@ def _forecast(clause: Clause, part: Part, arms: Mapping[tuple[str, str], _Arm], 
     ]
     if lacking:
         return Forecast(clause, part, 0, smallest, (None,) * len(ASSUMPTIONS), "; ".join(lacking))
-    own = [arms[each] for each in part.compares if each[1] != "none"]
+    own, clean = ([arms[each] for each in part.compares if (each[1] == "none") is none] for none in (False, True))
     n = len(set.intersection(*(arm.concepts for arm in own)))
     n_questions = len(arms["question", "concept"].questions) if part.measure is None else None
     because = None
     if n_questions is not None and n_questions < QUESTIONS:
         because = f"{n_questions} control questions are fewer than {QUESTIONS}"
     bounds = RATES if part.unit == "rate" else None
-    spreads = [_spread(part, own, n, n_questions, each) for each in ASSUMPTIONS]
+    shared = [arm for arm in clean if len(arm.leads) > 1]
+    spreads = [_spread(part, own, shared, n, n_questions, each) for each in ASSUMPTIONS]
     found = tuple(minimum_detectable(n, spread, rules.level, bounds=bounds) for spread in spreads)
     return Forecast(clause, part, n, smallest, found, because)
 
 
-def _spread(part: Part, own: list[_Arm], n: int, n_questions: int | None, assumed: Assumption) -> float:
-    """Return the standard deviation over concepts; that of questions is added as if it were the concepts' own."""
+def _spread(
+    part: Part,
+    own: list[_Arm],
+    shared: list[_Arm],
+    n: int,
+    n_questions: int | None,
+    assumed: Assumption,
+) -> float:
+    """Return the standard deviation over concepts.
+
+    What questions add, and clean prompts that concepts share, is put in as if it were the concepts' own.
+
+    Args:
+        part: Of a clause.
+        own: Its arms under a vector.
+        shared: Its clean arms that have lead-ins.
+        n: Number of concepts.
+        n_questions: Of control questions, on the control line.
+        assumed: How much values differ.
+    """
     if part.unit == "log-odds":
-        of_questions = assumed.nats**2 / 4 * n / n_questions if n_questions else 0.0
-        return math.sqrt(assumed.nats**2 + of_questions)
+        items = (*(len(arm.leads) for arm in shared), *((n_questions,) if n_questions else ()))
+        return assumed.nats * math.sqrt(1 + sum(n / n_items for n_items in items) / 4)
     rates = (UNDER_VECTOR, *(ELSEWHERE for _ in own[1:]))
-    return math.hypot(
-        *(
-            spread_of_rates(rate, max(1, round(arm.n / len(arm.concepts))), assumed.alike)
-            for rate, arm in zip(rates, own, strict=True)
-        )
-    )
+    spreads = [
+        spread_of_rates(rate, max(1, round(arm.n / len(arm.concepts))), assumed.alike)
+        for rate, arm in zip(rates, own, strict=True)
+    ]
+    for arm in shared:
+        of_lead = spread_of_rates(ELSEWHERE, max(1, round(arm.n / len(arm.leads))), assumed.alike)
+        spreads.append(of_lead * math.sqrt(n / len(arm.leads)))
+    return math.hypot(*spreads)

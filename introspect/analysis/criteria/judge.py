@@ -31,6 +31,8 @@ from introspect.records import Rules
 Status = Literal["met", "not met", "undetermined"]
 RATES = (-1.0, 1.0)
 """The least and the largest difference of two rates."""
+LEADS = "clean lead-ins"
+"""What a part's samples are called, beside concepts, where concepts share the prompts that they are compared with."""
 
 
 def least(part: Part, rules: Rules) -> float:
@@ -42,8 +44,9 @@ def least(part: Part, rules: Rules) -> float:
 class PartResult:
     """What a part came to; ``because`` says why it is undetermined where the interval does not.
 
-    ``spread`` is the standard deviation of the concepts' values, on the control line with the questions' share in it:
-    the standard error times the root of the number of concepts. It is ``None`` with fewer than two concepts.
+    ``spread`` is the standard deviation of the concepts' values with the share in it of questions, on the control line,
+    and of clean prompts that concepts share: the standard error times the root of the number of concepts. It is
+    ``None`` with fewer than two concepts. ``beside`` names what is a sample beside concepts and adds to it.
     """
 
     part: Part
@@ -53,6 +56,7 @@ class PartResult:
     wordings: Mapping[str, float]
     because: str | None = None
     spread: float | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +209,9 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     every = {
         counting: means(trials[counting]) if part.trials else part.measure(evidence, counting) for counting in ways
     }
-    as_read = _interval(part, every["as read"], trials["as read"], rules)
+    as_read, more = _interval(part, every["as read"], trials["as read"], rules)
     intervals = {
-        counting: as_read if values == every["as read"] else _interval(part, values, trials[counting], rules)
+        counting: as_read if values == every["as read"] else _interval(part, values, trials[counting], rules)[0]
         for counting, values in every.items()
     }
     statuses: set[Status] = {verdict(interval, least(part, rules)) for interval in intervals.values()}
@@ -218,16 +222,15 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     elif len(statuses) > 1:
         because = "it depends on how unreadable replies are counted"
     values = list(every["as read"].values())
-    return PartResult(
-        part, intervals["as read"], agreed, every["as read"], {}, because,
-        stdev(values) if len(values) > 1 else None,
-    )  # fmt: skip
+    spread = math.hypot(stdev(values), math.sqrt(more * len(values))) if len(values) > 1 else None
+    return PartResult(part, as_read, agreed, every["as read"], {}, because, spread, (LEADS,) if more else ())
 
 
-def _interval(part: Part, values: Values, trials: Sequence[Difference], rules: Rules) -> Interval:
+def _interval(part: Part, values: Values, trials: Sequence[Difference], rules: Rules) -> tuple[Interval, float]:
+    """Return the interval, and the variance in it of clean prompts that concepts share."""
     more, n_items = _of_shared_prompts(trials)
     bounds = RATES if part.unit == "rate" else None
-    return over_concepts(list(values.values()), rules.level, bounds, more, n_items)
+    return over_concepts(list(values.values()), rules.level, bounds, more, n_items), more
 
 
 def _of_shared_prompts(trials: Sequence[Difference]) -> tuple[float, int | None]:
@@ -279,4 +282,5 @@ def _on_the_line(part: Part, rules: Rules, line: ControlLine) -> PartResult:
     if score.se_concepts is not None and score.se_questions is not None:
         parts = (score.se_concepts, score.se_questions, score.se_items or 0.0)
         spread = math.hypot(*parts) * math.sqrt(len(line.concepts))
-    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because, spread)
+    beside = ("questions", LEADS) if score.se_items else ("questions",)
+    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because, spread, beside)

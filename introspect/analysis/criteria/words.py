@@ -58,8 +58,8 @@ def figure(part: PartResult, rules: Rules) -> str:
 def _power(part: PartResult, rules: Rules) -> str:
     """Say which effect these concepts could have shown and, where nothing is decided, how many would decide."""
     shown, enough = detectable(part, rules), to_decide(part, rules)
-    questions = ", with as many times the questions," if part.part.measure is None else ""
-    decide = f"; about {enough} concepts{questions} would decide it" if enough else ""
+    beside = f", with as many times the {' and '.join(part.beside)}," if part.beside else ""
+    decide = f"; about {enough} concepts{beside} would decide it" if enough else ""
     return f"{decide}{f'; {len(part.values)} show an effect of {shown:.2f} in four of five runs' if shown else ''}"
 
 
