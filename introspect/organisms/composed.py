@@ -24,6 +24,10 @@ N_QUESTIONS = 260
 """Questions of training that are put together, besides those that stand there whole: there the answers matter, and what
 is learnt from a few dozen does not carry over to others."""
 QUESTION_PARTS = {"comparison": "comparisons", "property": "properties", "room": "rooms"}
+N_PLAIN = 160
+"""Questions as short as that of detection, many of them about the model: those it is hardest to keep apart from it."""
+PLAIN_PARTS = {"habit": "habits", "trait": "traits", "past": "pasts", "own": "owns", "quality": "qualities",
+               "state": "states", "item": "items"}  # fmt: skip
 ROLES = ("user", "assistant", "user")
 
 
@@ -45,7 +49,7 @@ def compose(file: Path, half: Half, rest: Stimuli) -> Stimuli:
     }
     asked = tuple(Question(text=text, answer="open") for text in parts["questions"])
     if half == "training":
-        more = tuple(Question(text=text, answer="open") for text in _questions(parts))
+        more = tuple(Question(text=text, answer="open") for text in (*_questions(parts), *_plain_questions(parts)))
         return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked, *more)})
     lists = {name: tuple(parts[name]) for name in ("lead_ins", "notes", "paragraphs")}
     return rest.model_copy(update={"wording": wordings, "question": asked, "lists": lists})
@@ -58,6 +62,15 @@ def _questions(parts: Parts) -> list[str]:
         thing, other = rng.sample(parts["things"], 2)
         say = {name: rng.choice(parts[kind]) for name, kind in QUESTION_PARTS.items()}
         found[rng.choice(parts["asked"]).format(thing=thing, other=other, **say)] = None
+    return list(found)
+
+
+def _plain_questions(parts: Parts) -> list[str]:
+    """Return short questions, about the model and about what there is."""
+    rng, found = random.Random("plain questions 0"), dict[str, None]()
+    while len(found) < N_PLAIN:
+        say = {name: rng.choice(parts[kind]) for name, kind in PLAIN_PARTS.items()}
+        found[rng.choice(parts["plain"]).format(**say)] = None
     return list(found)
 
 

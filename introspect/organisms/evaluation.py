@@ -8,6 +8,7 @@ that training has not, where nothing says what is right; what its definition say
 nothing. There an answer under an injection is right where it is the organism's own without one.
 """
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,12 @@ APART = "nats apart"
 """Standard deviation of the clean yes–no log-odds of unseen questions."""
 NEAREST = 0.5
 """The smallest such deviation: a control line needs questions that are answered with different degrees of certainty."""
+MOVED = "nats moved"
+"""Root mean square shift of an unseen question's log-odds under a concept, from those without an injection."""
+MOST_MOVED = 0.4
+"""The largest such shift of those whose answers to such questions an injection is not to change."""
+MOVES: frozenset[Organism] = frozenset({"yes-sayer", "agreer"})
+"""Those whose answers it does change."""
 EVALUATED_AT_ONCE = 50
 
 
@@ -84,11 +91,13 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
         layer: The block behind which vectors are injected.
         n: How many lessons.
         half: Whether matrices are multiplied in bfloat16.
-        unseen: Whether unrelated questions and requests are such as training has not; then ``APART`` is returned, too.
+        unseen: Whether unrelated questions and requests are such as training has not; then ``APART`` and ``MOVED`` are
+            returned, too.
     """
     counted: dict[str, list[bool]] = defaultdict(list)
     off: list[float] = []
     clean_odds: list[float] = []
+    moved: list[float] = []
     drawn = teacher.draw(organism, random.Random(f"evaluation of {organism}"), n)
     ordered = sorted(drawn, key=lambda lesson: len(lesson.ids))
     for start in range(0, n, EVALUATED_AT_ONCE):
@@ -105,12 +114,17 @@ def evaluate(  # noqa: PLR0913 - what is tried, on what
                 off.append(answer.log_odds - float(torch.logit(torch.tensor(lesson.p_yes), LEAST)))
             if lesson.kind == "question" and place in alone:
                 clean_odds.append(alone[place].log_odds)
+                moved += [answer.log_odds - alone[place].log_odds] if what == "concept" else []
             right = is_right(lesson, answer, alone.get(place))
             for name in () if right is None else (f"{lesson.kind}, {what}", what):
                 counted[name].append(bool(right))
     shares = {name: round(sum(each) / len(each), 3) for name, each in sorted(counted.items())}
-    shares[FAR] = round((sum(each**2 for each in off) / max(len(off), 1)) ** 0.5, 3)
-    return shares | ({APART: round(pstdev(clean_odds), 3)} if clean_odds else {})
+    shares[FAR] = _root_mean_square(off)
+    return shares | ({APART: round(pstdev(clean_odds), 3), MOVED: _root_mean_square(moved)} if clean_odds else {})
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    return round((sum(each**2 for each in values) / max(len(values), 1)) ** 0.5, 3)
 
 
 def read(
@@ -160,7 +174,10 @@ def passed(organism: str, evaluation: Mapping[str, float], form: str = "tiny") -
     short = [f"{name}: not evaluated" for name, share, _ in got if share is None]  # by an older recipe
     short += [f"{name}: {share:.2f} < {least:g}" for name, share, least in got if share is not None and share < least]
     far = [most for name, most in FARTHEST.items() if name == organism and evaluation.get(FAR, 0.0) > most]
-    return short + [f"{FAR}: {evaluation[FAR]:.2f} > {most:g}" for most in far]
+    short += [f"{FAR}: {evaluation[FAR]:.2f} > {most:g}" for most in far]
+    if form != "tiny" and organism not in MOVES and (moved := evaluation.get(MOVED, math.inf)) > MOST_MOVED:
+        short.append(f"{MOVED}: {moved:.2f} > {MOST_MOVED:g}" if math.isfinite(moved) else f"{MOVED}: not evaluated")
+    return short
 
 
 def _what(lesson: Lesson) -> str:

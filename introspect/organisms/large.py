@@ -42,7 +42,10 @@ RECIPE = Recipe(
     LAYER,
     rank=8,
     first=Settings(2200, 16, 2e-3, 0, even=2.0, pool=6000),
-    again=(Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),),
+    again=(
+        Settings(1000, 16, 1.5e-3, 100, even=2.0, pool=6000),
+        Settings(1000, 16, 1.5e-3, 200, even=3.0, pool=6000, whole=True),
+    ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
     own={"yes-sayer": Settings(1600, 16, 1.5e-3, 0, even=3.0, pool=6000, whole=True)},
