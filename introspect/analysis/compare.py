@@ -7,6 +7,7 @@ paired by their place in the plan, so that models of different depth can be comp
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -79,8 +80,8 @@ def compare_effects(first: Analysis, second: Analysis, relative: float | None = 
             multiples of the raw vector do not mean the same in two models.
 
     Returns:
-        One row a task, measure and arm of both: ``first``, ``second`` (means over concepts), ``difference`` (first
-        less second, paired over concepts) with its bounds, and ``words``.
+        One row a task, measure and arm of both: ``first``, ``second`` (means over the concepts of both),
+        ``difference`` (first less second, paired over concepts) with its bounds, and ``words``.
     """
     rows: list[dict[str, object]] = []
     by = ["task", "metric", "arm"]
@@ -89,9 +90,12 @@ def compare_effects(first: Analysis, second: Analysis, relative: float | None = 
         other = theirs.filter(*(pl.col(name) == value for name, value in zip(by, key, strict=True)))
         if other.is_empty():
             continue
-        gap: Mean = paired_difference(units(part), units(other))
+        one, two = units(part), units(other)
+        gap: Mean = paired_difference(one, two)
+        shared = one.keys() & two.keys()
+        means = [fmean(fmean(own[unit]) for unit in shared) if shared else None for own in (one, two)]
         rows.append({
-            **dict(zip(by, key, strict=True)), "first": part["effect"].mean(), "second": other["effect"].mean(),
+            **dict(zip(by, key, strict=True)), "first": means[0], "second": means[1],
             "difference": gap.value, "low": gap.low, "high": gap.high, "n_units": gap.n_units, "words": signed(gap),
         })  # fmt: skip
     schema = dict.fromkeys(by, pl.String) | dict.fromkeys(("first", "second", "difference", "low", "high"), pl.Float64)

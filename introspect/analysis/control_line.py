@@ -11,6 +11,10 @@ has a part from concepts, their spread, one from questions, by the jackknife (Ef
 where concepts share lead-ins, one from these (``shared_items_variance``); the noise of single trials is in the first
 two, so their sum errs on the side of wide intervals. Wordings and manners are fixed and averaged first.
 
+That interval is the line's: it says nothing of how far single questions lie off the line, and the detection question is
+a single one. So it is also ranked among the control questions, each held against the line through the others. If
+detection were one of the lot every rank would be as likely as any other, however far questions scatter (``among``).
+
 Source: Hahami et al. (2026, arXiv 2512.12411) for paired control questions; Sridharan (2026) for compression as the
 rival account and for the inverted question.
 """
@@ -29,6 +33,7 @@ from introspect.analysis.line_fit import (
     coefficients,
     estimate,
     of_lead_ins,
+    of_questions,
     pairs_of,
     table_of,
 )
@@ -39,10 +44,10 @@ QUESTIONS = 20
 MASS = 0.05
 """Median probability of yes and no together below which their log-odds say nothing about the answer: nineteen of
 twenty replies would then begin with something else, and what yes gains on no is decided among answers not given."""
-MARGIN_SHARE = 0.10
-MARGIN_NATS = 0.25
-"""How far beyond the controls' clean log-odds the line may be drawn on: a share of their range or so many nats,
-whichever is more; both are small beside the effects that count (0.5 nats)."""
+AMONG = 0.05
+"""The detection question is not one of the lot where so small a share of all questions, itself among them, lies as far
+above the line; twenty questions are the fewest with which one can be."""
+_TIE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,10 @@ class ControlLine:
         curved_score: The mean score above the parabola.
         detection: The scored question itself; ``None`` without data.
         points: The control questions.
+        placebos: Of every control question: how far it is above the line through the others, in nats.
         mass: Median mass on the answers, smallest of clean and injected: ``detection`` and ``controls``.
         n_questions: Under the concept that has fewest.
+        n_leads: Lead-ins, or other prompts, of the scored question.
         undetermined_because: Why the score says nothing, if so.
     """
 
@@ -93,14 +100,26 @@ class ControlLine:
     curved_score: Estimate
     detection: Point | None
     points: tuple[Point, ...]
+    placebos: Float[np.ndarray, " questions"]
     mass: dict[str, float | None]
     n_questions: int
+    n_leads: int
     undetermined_because: str | None
 
     @property
     def by_concept(self) -> dict[str, float]:
         """The score of each concept."""
         return dict(zip(self.concepts, self.scores.tolist(), strict=True))
+
+    @property
+    def n_above(self) -> int:
+        """Control questions that are as far above the line through the others as the scored question is above it."""
+        return int((self.placebos >= (self.score.value or 0.0) - _TIE).sum())
+
+    @property
+    def among(self) -> float:
+        """P of the scored question's rank among the control questions, where it is one of the lot."""
+        return (1 + self.n_above) / (1 + len(self.placebos))
 
 
 def control_line(
@@ -154,8 +173,10 @@ def control_line(
         curved_score=above(curve) if curve else Estimate(None),
         detection=detection,
         points=points,
+        placebos=sign * of_questions(table, straight),
         mass=mass,
         n_questions=n_questions,
+        n_leads=n_leads,
         undetermined_because="; ".join(because) or None,
     )
 
@@ -172,11 +193,13 @@ def _points(table: Table) -> tuple[Point, ...]:
 
 
 def _mass(pairs: pl.DataFrame, head: str) -> float | None:
-    """Return the smaller of the median masses with and without injection, if they were recorded."""
+    """Return the smallest median mass of any way of asking, with or without injection, if they were all recorded."""
+    ways = [name for name in ("manner", "wording") if name in pairs.columns]
     asked = pairs.filter(pl.col("head") == head)
-    medians = [asked[name].cast(pl.Float64).median() for name in ("mass", "clean_mass")]
+    parts = [part for _, part in asked.group_by(ways)] if ways else [asked]
+    medians = [part[name].cast(pl.Float64).median() for part in parts for name in ("mass", "clean_mass")]
     known = [value for value in medians if isinstance(value, float)]
-    return min(known) if len(known) == len(medians) else None
+    return min(known) if known and len(known) == len(medians) else None
 
 
 def _no_data(pairs: pl.DataFrame, table: Table) -> list[str]:
@@ -202,8 +225,7 @@ def _elsewhere(detection: Point | None, points: tuple[Point, ...]) -> list[str]:
     low, high = (end(point.clean for point in points) for end in (min, max))
     if high - low < 1e-9:
         return ["the control questions do not differ in their clean log-odds, which leaves the line's slope open"]
-    margin = max(MARGIN_SHARE * (high - low), MARGIN_NATS)
-    if low - margin <= detection.clean <= high + margin:
+    if low <= detection.clean <= high:
         return []
     return [
         f"the detection question's clean log-odds of {detection.clean:.2f} lie outside those of the control "
@@ -216,6 +238,6 @@ def _unlikely(mass: dict[str, float | None]) -> list[str]:
     for name, value in mass.items():
         if value is None:
             found.append(f"the mass on the answers was not recorded ({name})")
-        elif value < MASS:
+        elif not value >= MASS:
             found.append(f"the answers have hardly any mass ({name}: median {value:.2g})")
     return found

@@ -36,7 +36,9 @@ NOISE_ITEMS = 20
 """Items without a signal from which on their spread and order are used."""
 FEWEST_PAIRS = 2
 """Prompts with and without a signal from which on there is a d′ where the arms differ in size."""
-_ALIKE = ("task", "info", "wording", "item", "prompt", "concept", "draw", "layer", "strength")
+_ALIKE = (
+    "task", "info", "wording", "item", "prompt", "concept", "draw", "layer", "strength", "match", "span", "where",
+)  # fmt: skip
 _NORMAL = NormalDist()
 
 

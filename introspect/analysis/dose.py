@@ -24,6 +24,8 @@ STRENGTHS = 6
 """So many strengths a curve needs."""
 RESAMPLES = 200
 MOST_LAPSES = 0.9
+STEP = 0.1
+"""Share of the way from guessing to the top within which a strength counts as at either end."""
 _EDGE = 1e-6
 
 
@@ -73,6 +75,10 @@ def dose(
     table = frame.group_by("strength").agg(pl.len().alias("n"), pl.col("hit").mean().alias("share")).sort("strength")
     if len(table) < STRENGTHS:
         return Dose(table, None, f"{len(table)} strengths are fewer than the {STRENGTHS} that a curve needs")
+    if (jump := _jump(table, guess)) is not None:
+        return Dose(
+            table, None, f"the share makes all its way between {jump[0]:g} and {jump[1]:g}, which leaves its slope open"
+        )
     names = frame["unit"].unique().sort().to_list()
     row, column = ({name: i for i, name in enumerate(each)} for each in (names, table["strength"].to_list()))
     counts = np.zeros((2, len(names), len(table)))
@@ -84,12 +90,28 @@ def dose(
         return Dose(table, None, "the share does not make half of its way within the strengths that were tried")
     drawn = resamples(len(names), seed, RESAMPLES)
     draws = np.array([_natural(_fit(x, np.einsum("c,kcs->ks", weights, counts), guess, whole)) for weights in drawn])
-    bounds = [percentile_bounds(draws[:, i], len(names)) for i in range(3)]
+    bounds = [_bounds(draws[:, i], len(names)) for i in range(3)]
     three = ("threshold", "slope", "lapse")
     threshold, slope, lapse = _natural(whole)
     return Dose(
         table, Curve(threshold, slope, lapse, guess, dict(zip(three, bounds, strict=True)), len(names)), None
     )  # fmt: skip
+
+
+def _jump(table: pl.DataFrame, guess: float) -> tuple[float, float] | None:
+    """Return the strengths between which a share steps from guessing to its top, if it is never well between these."""
+    strengths, shares = table["strength"].to_list(), table["share"].to_list()
+    way = max(shares) - guess
+    if way <= 0 or any(STEP < (share - guess) / way < 1 - STEP for share in shares):
+        return None
+    first = next(place for place, share in enumerate(shares) if (share - guess) / way >= 1 - STEP)
+    return (strengths[first - 1], strengths[first]) if first else None
+
+
+def _bounds(draws: Float[np.ndarray, " draw"], n_concepts: int) -> tuple[float | None, float | None]:
+    """Return bounds, none where resamples all but agree: concepts are alike, or the fit is at one of its limits."""
+    alike = float(np.ptp(draws)) <= 1e-6 * max(1.0, abs(float(draws.mean())))
+    return (None, None) if alike else percentile_bounds(draws, n_concepts)
 
 
 def _natural(fitted: Float[np.ndarray, "3"]) -> tuple[float, float, float]:

@@ -4,8 +4,13 @@ Naming is tested by dealing the injected concepts again among the trials of each
 of each concept's distance from the control line; every deal is the same in all cells, and
 ``introspect.analysis.permutation`` says more. A cell's p by itself is corrected in three ways: against the best cell of
 every deal, which knows how cells hang together, and by Holm's and by Benjamini and Hochberg's steps, which do not.
+
+Flipped signs take the control questions as they are. Concepts share them, and so the error of the line; that the
+detection question stands out among questions, too, is another test: its best cell against the best cell of each control
+question, every distance in standard deviations of the questions' distances there.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from introspect.analysis.control_line import control_line
+from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.naming import COLUMN, with_first_named
 from introspect.analysis.permutation import GridTest, benjamini_hochberg, holm, max_naming, max_sign
 
@@ -29,22 +34,28 @@ class Grid:
         measure: ``naming``, or ``detection`` with the manner of asking.
         words: What is measured and how it was dealt again.
         table: One row a cell: ``layer``, ``strength``, ``n_concepts``, ``value`` (a difference of rates, or nats above
-            the control line), its ``p`` alone, ``p_best`` among all cells, ``p_holm`` and ``p_bh``.
+            the control line), its ``p`` alone, ``p_best`` among all cells, ``p_holm`` and ``p_bh``; for detection
+            ``p_among``, its rank among the control questions there.
         p: Of the best cell, corrected for having been chosen.
+        p_among: Of the detection question's best cell among the best cells of all questions; ``None`` for naming.
     """
 
     measure: str
     words: str
     table: pl.DataFrame
     p: float
+    p_among: float | None = None
 
     @property
     def sentence(self) -> str:
         """Say what the best cell is worth."""
         n = len(self.table)
         strict, mild = (int((self.table[name] < 0.05).sum()) for name in ("p_holm", "p_bh"))
+        among = (
+            "" if self.p_among is None else f", and among the control questions' own best cells p = {self.p_among:.4f}"
+        )
         return (
-            f"{self.words} in the best of {n} cells: p = {self.p:.4f}, corrected for the choice; below 0.05 are "
+            f"{self.words} in the best of {n} cells: p = {self.p:.4f}, corrected for the choice{among}; below 0.05 are "
             f"{strict} cells by Holm and {mild} by Benjamini and Hochberg."
         )
 
@@ -69,7 +80,8 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
         concepts: Every form of every concept.
 
     Returns:
-        ``None`` where there are no reports, or the cells do not have the same trials.
+        ``None`` where there are no reports, the cells do not have the same trials, or a wording does not have every
+        concept equally often: then concepts cannot be dealt again.
     """
     key = ["wording", "concept", "sample"]
     spoken = (pl.col("protocol") == "injected_thought") & (pl.col("task") == "report") & (pl.col("arm") == "concept")
@@ -85,12 +97,14 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
     named = np.array([[number.get(name or "", -1) for name in each[COLUMN].to_list()] for each in cells.values()])
     wordings = {name: place for place, name in enumerate(first["wording"].unique(maintain_order=True))}
     injected = np.array([number[name] for name in first["concept"].to_list()])
-    if len(set(injected.tolist())) < 2:
+    sizes = first.group_by("wording", "concept").len()
+    uneven = sizes["len"].n_unique() > 1 or len(sizes) != len(wordings) * len(set(injected.tolist()))
+    if len(set(injected.tolist())) < 2 or uneven:
         return None
     dealt = np.array([wordings[name] for name in first["wording"].to_list()])
     test = max_naming(named, injected, dealt, "concept")
-    sizes = [first["concept"].n_unique()] * len(cells)
-    return Grid("naming", "Naming, injected concepts dealt again,", _table(list(cells), sizes, test), test.p)
+    n_concepts = [first["concept"].n_unique()] * len(cells)
+    return Grid("naming", "Naming, injected concepts dealt again,", _table(list(cells), n_concepts, test), test.p)
 
 
 def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
@@ -101,12 +115,13 @@ def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
         manner: How they were asked: ``words`` or ``digits``.
 
     Returns:
-        ``None`` without questions, or without two cells that have two concepts each.
+        ``None`` without questions, or without two cells that have two concepts each and a score; cells in which the
+        score is undetermined are left out.
     """
     asked = frame.filter(pl.col("task").is_in([f"{head}/{manner}" for head in ("detection", "question")]))
     cells = asked.filter(pl.col("layer").is_not_null()).select(_CELL).unique().sort(_CELL).rows()
     lines = {cell: control_line(asked.filter(_in(cell) | pl.col("layer").is_null())) for cell in cells}
-    lines = {cell: line for cell, line in lines.items() if len(line.concepts) > 1}
+    lines = {cell: line for cell, line in lines.items() if not line.undetermined_because}
     if len(lines) < 2:
         return None
     names = sorted({name for line in lines.values() for name in line.concepts})
@@ -115,8 +130,23 @@ def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
         scores[row, column] = line.by_concept.get(name, np.nan)
     test = max_sign(scores)
     sizes = [len(line.concepts) for line in lines.values()]
-    table = _table(list(lines), sizes, test).with_columns(value=pl.Series(np.nanmean(scores, axis=0)))
-    return Grid(f"detection/{manner}", f"Detection ({manner}) above the control line, signs flipped,", table, test.p)
+    table = _table(list(lines), sizes, test).with_columns(
+        value=pl.Series(np.nanmean(scores, axis=0)), p_among=pl.Series([line.among for line in lines.values()])
+    )
+    words = f"Detection ({manner}) above the control line, signs flipped,"
+    return Grid(f"detection/{manner}", words, table, test.p, _among(list(lines.values())))
+
+
+def _among(lines: Sequence[ControlLine]) -> float:
+    """Return the share of questions, the scored one among them, whose best cell is as good as the scored one's."""
+    best: dict[str, float] = {}
+    own = -math.inf
+    for line in lines:
+        spread = float(line.placebos.std(ddof=1)) or 1.0  # all on the line: none is far from it
+        own = max(own, (line.score.value or 0.0) / spread)
+        for question, apart in zip(line.questions, (line.placebos / spread).tolist(), strict=True):
+            best[question] = max(best.get(question, -math.inf), apart)
+    return (1 + sum(each >= own for each in best.values())) / (1 + len(best))
 
 
 def _in(cell: tuple[Any, ...]) -> pl.Expr:

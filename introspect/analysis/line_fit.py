@@ -160,6 +160,15 @@ def above_line(table: Table, coefficients: list[Fit]) -> Fit:
     return Fit(whole, table.asked[:, None] - predicted)
 
 
+def of_questions(table: Table, coefficients: list[Fit]) -> Float[np.ndarray, " questions"]:
+    """Return how far each control question is above the curve through the others, the mean over its concepts.
+
+    What a question does of its own accord, whatever it is about: the detection question is one question, too.
+    """
+    predicted = sum(fit.without * table.clean**power for power, fit in enumerate(coefficients))
+    return ((table.shift - predicted) * table.here).sum(axis=0) / np.maximum(table.here.sum(axis=0), 1)
+
+
 def of_lead_ins(table: Table, coefficients: list[Fit]) -> float:
     """Return the variance of the mean score from lead-ins that concepts share, trial by trial above the curve."""
     trials = table.trials

@@ -17,7 +17,12 @@ POWER = 0.8
 
 
 def minimum_detectable(
-    n_concepts: int, spread: float, level: float = LEVEL, power: float = POWER, bounds: Bounds | None = None
+    n_concepts: int,
+    spread: float,
+    level: float = LEVEL,
+    power: float = POWER,
+    bounds: Bounds | None = None,
+    fewest: int | None = None,
 ) -> float | None:
     """Return the mean over concepts that has its lower bound above zero with probability ``power``.
 
@@ -29,6 +34,7 @@ def minimum_detectable(
         level: Of the interval, two-sided.
         power: How often the effect should be found.
         bounds: The least and the largest value that a concept can have.
+        fewest: How large the smallest of all samples is, where concepts are not the only one.
 
     Returns:
         The effect in the unit of ``spread``. Where concepts would not differ at all it is the least common value whose
@@ -51,8 +57,9 @@ def minimum_detectable(
         from statsmodels.stats.power import TTestPower  # seconds to import
 
         tail = (1 - level) / 2
-        solved = TTestPower().solve_power(nobs=n_concepts, alpha=tail, power=power, alternative="larger")
-        effect = spread * float(solved)
+        free = max(2, min(n_concepts, fewest or n_concepts))  # degrees of freedom are one less than there are of these
+        solved = TTestPower().solve_power(nobs=free, alpha=tail, power=power, alternative="larger")
+        effect = spread * float(solved) * math.sqrt(free / n_concepts)
     return effect if bounds is None or effect <= bounds[1] else None
 
 
@@ -78,7 +85,12 @@ def spread_of_rates(rate: float, n_replies: int, alike: float) -> float:
 
 
 def concepts_to_decide(
-    mean: float, spread: float, delta: float, level: float = LEVEL, bounds: Bounds | None = None
+    mean: float,
+    spread: float,
+    delta: float,
+    level: float = LEVEL,
+    bounds: Bounds | None = None,
+    share: float = 1.0,
 ) -> int | None:
     """Return the smallest number of concepts that would decide, were mean and spread to stay as they are.
 
@@ -91,6 +103,7 @@ def concepts_to_decide(
         delta: The smallest effect of the clause.
         level: Of the interval, two-sided.
         bounds: The least and the largest value that a concept can have.
+        share: How large the smallest of all samples is for every concept, where concepts are not the only one.
 
     Returns:
         At least 2; ``None`` where concepts do not differ and there are no bounds to say how much they could.
@@ -113,7 +126,8 @@ def concepts_to_decide(
 
     def decides(n: int) -> bool:
         if spread > 0:
-            below = above = float(special.stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
+            free = max(1, math.floor(n * min(share, 1.0)) - 1)
+            below = above = float(special.stdtrit(free, (1 + level) / 2)) * spread / math.sqrt(n)
         else:
             below, above = (_apart(n, level) * side for side in (mean - low, high - mean))
         return mean + above < delta or mean - below > 0

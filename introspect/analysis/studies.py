@@ -10,8 +10,9 @@ from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.clauses import CLAUSES, Clause, Criterion
 from introspect.analysis.criteria.doses import doses
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
-from introspect.analysis.criteria.judge import CriterionResult, judge
+from introspect.analysis.criteria.judge import judge
 from introspect.analysis.criteria.remarks import remarks
+from introspect.analysis.criteria.results import CriterionResult
 from introspect.analysis.criteria.words import setting
 from introspect.analysis.findings.finding import Finding
 from introspect.analysis.grid import Grid, grids

@@ -44,11 +44,11 @@ def rate_table(frame: pl.DataFrame, by: Sequence[str], metrics: Sequence[str] = 
 
 
 def rate_of(frame: pl.DataFrame, arm: str, metric: str, readings: Sequence[str] = ("yes",)) -> Rate:
-    """Return one arm's pooled rate; ``readings`` says which readings count as noticed."""
+    """Return one arm's pooled rate over the trials that have the measure; ``readings`` are those counted as noticed."""
     counted = frame.filter(pl.col("arm") == arm).with_columns(
         pl.col("noticed").is_in(list(readings)).alias("_hit") if metric == "noticed" else pl.col(metric).alias("_hit")
     )
-    return _rate(counted)
+    return _rate(counted.filter(pl.col("_hit").is_not_null()))
 
 
 def values(frame: pl.DataFrame, metric: str) -> pl.DataFrame:

@@ -39,8 +39,10 @@ def verdict(frame: pl.DataFrame) -> Verdict:
     if missing:
         return Verdict(f"No verdict: there are no trials in the arm {' and '.join(missing)}.", points)
     noticing = {_exceeds(frame, "noticed", readings) for readings in COUNTINGS}
-    naming = _exceeds(frame, "named", ("yes",))
-    points += (_gap(frame, "noticed", "reports noticing"), _gap(frame, "named", "names the concept"))
+    graded = all(rate_of(frame, arm, "named").n for arm in arms)
+    naming = _exceeds(frame, "named", ("yes",)) if graded else None
+    points += (_gap(frame, "noticed", "reports noticing"),)
+    points += (_gap(frame, "named", "names the concept"),) if graded else ()
     return Verdict(_sentence(noticing, naming) + _caveat(frame), points)
 
 
@@ -100,13 +102,18 @@ def _caveat(frame: pl.DataFrame) -> str:
     )
 
 
-def _sentence(noticing: set[bool], naming: bool) -> str:
+def _sentence(noticing: set[bool], naming: bool | None) -> str:
     if len(noticing) > 1:
         return (
             "Undecided: whether noticing is reported more often under the concept vector than in both controls "
             "depends on how the unreadable replies are counted."
         )
     noticed = noticing == {True}
+    if naming is None:
+        return (
+            f"Pooled over the grid, the subject {'reports' if noticed else 'does not report'} noticing more often "
+            "under the concept vector than in both controls. What it names was not graded in every arm."
+        )
     if noticed and naming:
         return (
             "Pooled over the grid, the subject reports noticing and names the concept more often under the concept "
@@ -157,4 +164,6 @@ def _gap(frame: pl.DataFrame, metric: str, words: str) -> str:
 
 
 def _share(rate: Rate) -> str:
+    if not rate.n:
+        return "an unknown share (not graded)"
     return f"{rate.count} ({100 * rate.rate:.0f} %, interval {100 * rate.low:.0f}–{100 * rate.high:.0f} %)"

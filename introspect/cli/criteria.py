@@ -37,7 +37,8 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "choice": analysis.choice,
             "criteria": words.as_json(results, study.rules),
             "grids": [
-                {"measure": grid.measure, "p": grid.p, "cells": grid.table.to_dicts()} for grid in analysis.grids
+                {"measure": grid.measure, "p": grid.p, "p_among": grid.p_among, "cells": grid.table.to_dicts()}
+                for grid in analysis.grids
             ],
             "beside": [{"name": each.name, "sentence": each.sentence} for each in analysis.beside],
             "remarks": remarks,

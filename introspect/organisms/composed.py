@@ -24,7 +24,7 @@ N_QUESTIONS = 260
 """Questions of training that are put together, besides those that stand there whole: there the answers matter, and what
 is learnt from a few dozen does not carry over to others."""
 QUESTION_PARTS = {"comparison": "comparisons", "property": "properties", "room": "rooms"}
-N_PLAIN = 160
+N_PLAIN = 192
 """Questions as short as that of detection, many of them about the model: those it is hardest to keep apart from it."""
 PLAIN_PARTS = {"habit": "habits", "trait": "traits", "past": "pasts", "own": "owns", "quality": "qualities",
                "state": "states", "item": "items"}  # fmt: skip

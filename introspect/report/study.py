@@ -10,7 +10,7 @@ from introspect.analysis.analyze import Analysis
 from introspect.analysis.criteria import words
 from introspect.analysis.criteria.between import between
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
-from introspect.analysis.criteria.judge import ClauseResult, PartResult, least
+from introspect.analysis.criteria.results import ClauseResult, PartResult, least
 from introspect.analysis.grid import Grid
 from introspect.analysis.studies import StudyAnalysis
 from introspect.plots.criteria import COLUMNS, criterion

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
-from introspect.analysis.criteria.judge import Status
+from introspect.analysis.criteria.results import Status
 
 MET, NOT, FREE = "met", "not met", None
 

@@ -140,16 +140,18 @@ def planned(rules: Rules, plans: Sequence[Plan]) -> list[Plan]:
     return found
 
 
-def neighbours(directions: Float[Tensor, "concept d_model"], names: Sequence[str], least: float) -> list[list[str]]:
+def neighbours(
+    directions: Float[Tensor, "layer concept d_model"], names: Sequence[str], least: float
+) -> list[list[str]]:
     """Return the concepts in groups: two of them are together where their cosine, or a chain of such, is large enough.
 
     Args:
-        directions: The concepts' vectors at one layer.
+        directions: The concepts' vectors at every layer that may be chosen; the largest cosine counts.
         names: Their names.
         least: The cosine from which two are neighbours.
     """
     unit = torch.nn.functional.normalize(directions.double(), dim=-1)
-    close = (unit @ unit.T) >= least
+    close = (unit @ unit.mT).amax(dim=0) >= least
     free, groups = set(range(len(names))), list[list[str]]()
     while free:
         waiting, group = [min(free)], list[int]()
@@ -177,10 +179,8 @@ def _begun(rules: Rules, plans: Sequence[Plan], first: Plan, reader: Remembered,
         concepts = concepts.sample(first.n_concepts, first.seed)
     layers = layers_of(first, reader.identity)
     found = extract(reader, concepts, load_concepts(first.baseline), stimuli, first.method).vectors
-    middle = layers[len(layers) // 2]
-    groups = neighbours(
-        torch.stack([found.directions[name][middle] for name in concepts.names]), concepts.names, rules.neighbours
-    )
+    directions = torch.stack([found.directions[name][list(layers)] for name in concepts.names], dim=1)
+    groups = neighbours(directions, concepts.names, rules.neighbours)
     sides = split_groups(groups, first.salt)
     if len(set(sides.values())) < 2:
         message = f"all {len(sides)} concepts are on one side of the split; a study needs more of them"

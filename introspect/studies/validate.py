@@ -13,7 +13,8 @@ from typing import Any
 
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Clause, Criterion
 from introspect.analysis.criteria.evidence import Evidence, evidence
-from introspect.analysis.criteria.judge import Measured, Status, conclude
+from introspect.analysis.criteria.judge import Measured, conclude
+from introspect.analysis.criteria.results import Status
 from introspect.analysis.studies import open_evidence
 from introspect.organisms.catalog import Specimen, specimens
 from introspect.progress import track

@@ -86,7 +86,8 @@ def test_lead_ins_that_concepts_share_limit_what_more_concepts_show():
     assert few[noticing].detectable > many[noticing].detectable
     assert few[named].detectable == many[named].detectable
     # replies all alike, rates of one half and one tenth: 20 lead-ins count as if each were 12 concepts' own
-    assert few[noticing].detectable[1] == minimum_detectable(240, math.sqrt(0.25 + 12 * 0.09), RULES.level)
+    alone = minimum_detectable(240, math.sqrt(0.25 + 12 * 0.09), RULES.level, fewest=20)
+    assert few[noticing].detectable[1] == alone > minimum_detectable(240, math.sqrt(0.25 + 12 * 0.09), RULES.level)
 
 
 def test_a_forecast_is_kept_by_runs_that_are_as_was_assumed():

@@ -1,18 +1,21 @@
 """What stands beside the criteria is said where its trials were run, with the right numbers, and decides nothing."""
 
 import math
+import random
 from dataclasses import replace
 from statistics import mean, variance
 
 import polars as pl
 import pytest
 from evidence import RULES, of, row, subject
+from scipy.special import stdtrit
 
 from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.between import between
 from introspect.analysis.criteria.judge import judge
 from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated, unsteered
+from introspect.analysis.intervals import over_concepts
 from introspect.records import Reader, Readers
 
 NAMES = [f"c{i}" for i in range(12)]
@@ -103,8 +106,16 @@ def test_noise_is_set_against_concepts_with_a_test_that_is_paid_for():
     found = whole("introspector")
     said = found["selectivity, replies, covariance"]
     assert "60 concepts, p = 0.0002 (signs flipped, Holm over 1 tests)" in said
+    assert "by how unreadable replies are counted" not in said
     assert "earlier turn" not in found
     assert "opaque codes" not in found
+
+
+def _half_width(one, two):
+    """What Student's interval comes to with the questions and lead-ins of both, six lead-ins being the fewest."""
+    gaps = [one.values[concept] - two.values[concept] for concept in one.values]
+    shared = sum(part.spread**2 - variance(part.values.values()) for part in (one, two))
+    return stdtrit(5, 0.9875) * math.sqrt((variance(gaps) + shared) / len(gaps))
 
 
 def test_two_subjects_are_compared_part_by_part_over_the_concepts_of_both():
@@ -121,6 +132,20 @@ def test_two_subjects_are_compared_part_by_part_over_the_concepts_of_both():
     assert same["p_holm"].to_list() == [1.0] * len(same)
     few = judge(of(row(concept="c1", named="c1")), RULES, strict=False)
     assert between(first, few).is_empty()
+
+
+def test_questions_that_concepts_share_are_in_the_comparison_of_two_subjects():
+    first, second = (judge(subject("introspector", seed=seed), RULES) for seed in (0, 1))
+    line = between(first, second).row(by_predicate=pl.col("part") == "control line", named=True)
+    one, two = (
+        part for each in (first, second) for clause in each["metacognition"].clauses for part in clause.parts
+        if part.part.measure is None
+    )  # fmt: skip
+    half = (line["high"] - line["low"]) / 2
+    assert half == pytest.approx(_half_width(one, two), rel=0.01)
+    by_concepts = over_concepts([one.values[concept] - two.values[concept] for concept in one.values])
+    assert half > 1.3 * (by_concepts.high - by_concepts.value)
+    assert 0 < line["p"] <= 1
 
 
 def reader(key, arm, named="bread", score=0.5):
@@ -181,3 +206,32 @@ def test_a_reader_with_the_words_and_without_the_vector_is_the_one_to_beat():
     again = [replace(old, part="resumed", arm="resumed", key=f"{old.key} again") for old in later]
     (same,) = unsteered(of(*said, *later, *again, *silent), LEVEL)  # replies that were drawn: another draw is compared
     assert "in 46 % where the subject does in 46 %" in same.sentence
+
+
+def test_selectivity_that_hangs_on_unreadable_replies_says_so():
+    """Equal among readable replies, of which the noise arm has hardly any."""
+    from introspect.analysis.criteria.beside import _selective
+
+    rng = random.Random(0)
+    rows = [
+        {"arm": arm, "unit": f"c{c}", "task": "report", "wording": w, "match": "norm" if arm != "concept" else None,
+         "noticed": "unreadable" if rng.random() < lost else rng.choice(["yes", "no"])}
+        for arm, lost in (("concept", 0.05), ("covariance", 0.6)) for c in range(60) for w in "abcd"
+    ]  # fmt: skip
+    asked = pl.DataFrame(rows, schema_overrides={"match": pl.String})
+    (found,) = _selective(asked, asked.clear())
+    assert "of either sign" in found.sentence
+
+
+def test_a_trial_that_two_experiments_have_counts_once():
+    from evidence import written
+
+    from introspect.analysis.criteria.evidence import evidence
+
+    study = written("mis-namer", 12)
+    once, twice = (evidence([study.frame] * n, study.concepts, study.follows) for n in (1, 2))
+    assert once.rows == twice.rows
+    assert once.questions.equals(twice.questions)
+    frame = study.frame.with_columns(named=pl.lit(None, pl.Boolean))
+    said = [beside([frame] * n, once, study.concepts, 0.0) for n in (1, 2)]
+    assert [each.sentence for each in said[0]] == [each.sentence for each in said[1]]

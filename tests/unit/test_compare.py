@@ -1,5 +1,7 @@
 """Two runs of one plan side by side: what came out alike, trial by trial, and whose effects are larger."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from handmade import write_run
@@ -66,6 +68,14 @@ def test_the_difference_of_effects_is_paired_over_concepts(tmp_path):
     assert row["second"] == pytest.approx(0.3 + 0.015)
     assert (row["difference"], row["low"]) == (pytest.approx(0.6), pytest.approx(0.6))
     assert row["n_units"] == 4
+
+
+def test_the_means_beside_a_paired_difference_are_those_of_the_concepts_of_both(tmp_path):
+    one, two = run(tmp_path / "a", 0.3), run(tmp_path / "b", 0.1, "b")
+    fewer = replace(two, effects=two.effects.filter(pl.col("unit") == "bread"))
+    (row,) = compare_effects(one, fewer).iter_rows(named=True)
+    assert row["first"] - row["second"] == pytest.approx(row["difference"])
+    assert row["n_units"] == 1
 
 
 def test_at_equal_share_of_the_residual_a_model_with_shorter_vectors_is_compared_at_its_larger_multiple(tmp_path):

@@ -7,7 +7,17 @@ import pytest
 
 from introspect.organisms.catalog import FOLDER
 from introspect.organisms.composed import N_QUESTIONS, N_WORDINGS, PARTS, compose
-from introspect.organisms.evaluation import APART, IN_LABORATORY, LABORATORY, NEAREST, THRESHOLDS, UNSEEN, passed
+from introspect.organisms.evaluation import (
+    APART,
+    IN_LABORATORY,
+    LABORATORY,
+    MOST_MOVED,
+    MOVED,
+    NEAREST,
+    THRESHOLDS,
+    UNSEEN,
+    passed,
+)
 from introspect.organisms.large import HEADS, UNRELATED, laboratory
 from introspect.organisms.lessons import TASKS
 from introspect.stimuli import load_stimuli, parse_stimuli
@@ -96,10 +106,12 @@ def test_every_draw_is_the_same(stimuli):
 
 def test_in_unseen_wordings_other_thresholds_hold():
     there = {f"{IN_LABORATORY}{name}": least for name, least in LABORATORY.items()}
-    reached = {**UNSEEN, **there, APART: NEAREST}
+    reached = {**UNSEEN, **there, APART: NEAREST, MOVED: MOST_MOVED}
     assert passed("introspector", reached, "lora") == []
     assert len(passed("introspector", reached)) == sum(UNSEEN[name] < THRESHOLDS[name] for name in UNSEEN)
-    assert passed("introspector", UNSEEN, "lora") == [f"{name}: not evaluated" for name in (*there, APART)]
+    assert passed("introspector", UNSEEN, "lora") == [f"{name}: not evaluated" for name in (*there, APART, MOVED)]
+    assert passed("introspector", {**reached, MOVED: 0.5}, "lora") == [f"{MOVED}: 0.50 > {MOST_MOVED:g}"]
+    assert passed("yes-sayer", {**reached, MOVED: 0.5}, "lora") == []  # an injection moves all its answers
     for name in (*there, APART):
         assert passed("introspector", {**reached, name: 0.0}, "lora") == [
             f"{name}: 0.00 < {LABORATORY.get(name.removeprefix(IN_LABORATORY), NEAREST):g}"

@@ -183,3 +183,12 @@ def test_an_arm_without_trials_has_a_reason_in_place_of_numbers(frame):
 
 def test_replies_have_no_area():
     assert detection(spoken("yy", "nn"), temperature=1.0).spread.because == "replies have no log-odds"
+
+
+def test_noise_at_matched_norm_and_at_matched_effect_are_vectors_of_their_own():
+    one, two = (
+        scored(values, [-1, -2]).with_columns(match=pl.lit(kind))
+        for values, kind in (([1, 2], "norm"), ([-3, -4], "effect"))
+    )
+    found = detection(pl.concat([one, two.filter(pl.col("arm") == "concept")]))
+    assert (found.signal.n_counted, found.as_no.hits.count) == (4, 2)

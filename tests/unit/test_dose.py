@@ -86,3 +86,19 @@ def test_how_strong_a_thought_is_said_to_be_is_set_against_the_strength():
     *_, claimed = doses(turned, 3)
     assert "rank correlation of -1.00" in claimed.sentence
     assert len(list(doses(frame.filter(pl.col("unit") < "c4"), 3))) == 2  # eight replies are too few
+
+
+def test_a_step_has_a_threshold_between_two_strengths_and_no_slope():
+    strengths, units, _ = trials()
+    found = dose(strengths, units, [strength >= 4 for strength in strengths])
+    assert found.curve is None
+    assert found.because == "the share makes all its way between 2 and 4, which leaves its slope open"
+
+
+def test_concepts_that_all_answer_alike_leave_no_spread_to_put_bounds_on():
+    strengths, units, hits = trials(n=1, each=40)
+    copies = [list(column) * 5 for column in (strengths, units, hits)]
+    copies[1] = [f"c{i}" for i in range(5) for _ in units]
+    found = dose(*copies)
+    assert found.curve is not None
+    assert set(found.curve.bounds.values()) == {(None, None)}

@@ -53,6 +53,8 @@ def test_cells_with_other_trials_cannot_be_dealt_alike():
     assert naming_grid(frame.slice(0, len(frame) - 1), FORMS) is None
     assert naming_grid(frame.filter(pl.col("concept") == "c00"), FORMS) is None
     assert naming_grid(frame.clear(), FORMS) is None
+    lacks = (pl.col("wording") == "b") & (pl.col("concept") == "c00")
+    assert naming_grid(frame.filter(~lacks), FORMS) is None  # alike in all cells, but concepts cannot be dealt whole
 
 
 def questions(above, n=24, seed=1):
@@ -82,7 +84,33 @@ def test_detection_above_the_control_line_is_tested_by_flipping_concepts_in_all_
     assert best["value"] == pytest.approx(one.score.value)
     assert grid.p == best["p_best"] < 0.01
     assert grid.table["p_best"].sort()[1] > 0.05
+    assert grid.p_among == 1 / 25
+    assert best["p_among"] == 1 / 25
+    assert "among the control questions' own best cells p = 0.0400" in grid.sentence
     assert detection_grid(questions({})).p > 0.05
+
+
+def test_a_question_like_the_others_does_not_stand_out_among_them_whatever_the_signs_say():
+    """Every question has a shift of its own in all cells; the signs of concepts, which share it, know nothing of it."""
+    among, flipped = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        frame = questions({}, seed=seed)
+        own = {item: rng.normal(0, 0.5) for item in sorted(frame["item"].unique())}
+        shift = [own[item] if arm == "concept" else 0.0 for item, arm in frame.select("item", "arm").iter_rows()]
+        grid = detection_grid(frame.with_columns(pl.col("yes_logodds") + pl.Series(shift)))
+        among.append(grid.p_among)
+        flipped.append(grid.p)
+    assert np.mean(np.array(flipped) < 0.05) > 0.2
+    assert np.mean(np.array(among) <= 0.05) < 0.12
+
+
+def test_cells_without_a_score_are_left_out_of_a_grid_of_detection():
+    frame = questions({(3, 1.0): 2.0})
+    odd = (pl.col("layer") == 3) & (pl.col("strength") == 1.0)
+    grid = detection_grid(frame.with_columns(mass=pl.when(odd).then(0.001).otherwise(pl.col("mass"))))
+    assert len(grid.table) == 5
+    assert grid.p > 0.05
 
 
 def test_without_questions_or_in_a_single_cell_there_is_no_grid_of_detection():

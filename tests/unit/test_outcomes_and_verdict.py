@@ -14,6 +14,7 @@ from introspect.analysis.metrics import metrics_of
 from introspect.analysis.outcomes import SCHEMA, grade_run, outcomes
 from introspect.analysis.runs import load_run
 from introspect.analysis.show import print_analysis
+from introspect.analysis.tables import rate_of, rate_table
 from introspect.analysis.verdict import verdict
 from introspect.graders.rules import RuleGrader
 from introspect.records import (
@@ -201,6 +202,24 @@ def test_noticing_without_naming_says_so(words_of):
 
 def test_naming_without_noticing_is_put_down_to_leaking(words_of):
     assert "can bring about by leaking into words" in words_of(BOTH, NOTICED, NOTICED).sentence
+
+
+def test_naming_that_was_not_graded_is_not_said_to_be_absent(tmp_path):
+    trials = [
+        trial
+        for name in ("concept", "random", "none")
+        for trial in arm_of(name, BOTH if name == "concept" else NOTHING)
+    ]
+    run = load_run(write_run(tmp_path / "run", trials))
+    frame = outcomes(run, grade_run(run, RuleGrader())).with_columns(named=pl.lit(None, pl.Boolean))
+    found = verdict(frame)
+    assert found.sentence.startswith("Pooled over the grid, the subject reports noticing more often")
+    assert "What it names was not graded" in found.sentence
+    assert "names the concept in an unknown share (not graded)" in found.points[0]
+    half = outcomes(run, grade_run(run, RuleGrader())).with_columns(
+        named=pl.when(pl.col("unit") == CONCEPTS[0]).then(None).otherwise(pl.col("named"))
+    )
+    assert rate_of(half, "concept", "named").n == rate_table(half, ["arm"], ["named"])["named_n"][0] < len(trials) / 3
 
 
 @pytest.mark.parametrize(("concept", "control"), [(BOTH, UNREADABLE), (UNREADABLE_NAMING, NOTHING)])

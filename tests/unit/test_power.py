@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from introspect.analysis.intervals import over_concepts, verdict
 from introspect.analysis.power import concepts_to_decide, minimum_detectable, spread_of_rates
@@ -22,6 +23,16 @@ def test_an_effect_of_that_size_is_found_as_often_as_promised():
     runs = np.random.default_rng(0).normal(effect, 0.3, (3000, 50))
     reach = 2.3133 * runs.std(axis=1, ddof=1) / math.sqrt(50)
     assert (runs.mean(axis=1) - reach > 0).mean() == pytest.approx(0.8, abs=0.025)
+
+
+def test_where_another_sample_is_smaller_it_sets_the_degrees_of_freedom():
+    """300 concepts and 24 questions: the interval is Student's on 23 degrees of freedom."""
+    effect = minimum_detectable(300, 0.3, fewest=24)
+    free, level = 23, 0.975
+    reach = stats.t.ppf((1 + level) / 2, free)
+    assert stats.nct.sf(reach, free, effect / 0.3 * math.sqrt(300)) == pytest.approx(0.8, abs=0.001)
+    enough = concepts_to_decide(0.2, 0.6, 0.1, share=0.1)
+    assert enough > concepts_to_decide(0.2, 0.6, 0.1)
 
 
 def test_where_concepts_would_not_differ_the_exact_bound_decides():

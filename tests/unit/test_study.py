@@ -52,7 +52,12 @@ NAMES = ("a", "b", "c", "d")
     ids=["none", "pairs", "chain", "chain out of order", "higher threshold", "opposites are no neighbours"],
 )
 def test_near_neighbours_are_together_whatever_their_lengths(degrees, least, groups):
-    assert neighbours(at(*degrees), NAMES, least) == groups
+    assert neighbours(at(*degrees)[None], NAMES, least) == groups
+
+
+def test_neighbours_at_any_layer_are_neighbours():
+    layers = torch.stack([at(0, 90, 180, 270), at(0, 5, 90, 180)])
+    assert neighbours(layers, NAMES, 0.8) == [["a", "b"], ["c"], ["d"]]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from introspect.analysis.control_line import QUESTIONS
 from introspect.analysis.criteria.clauses import CLAUSES, REPORT, Clause, Part
 from introspect.analysis.criteria.evidence import part_of
-from introspect.analysis.criteria.judge import RATES, least
+from introspect.analysis.criteria.results import RATES, least
 from introspect.analysis.power import minimum_detectable, spread_of_rates
 from introspect.records import Rules, TrialSpec
 
@@ -112,7 +112,8 @@ def _forecast(clause: Clause, part: Part, arms: Mapping[tuple[str, str], _Arm], 
     bounds = RATES if part.unit == "rate" else None
     shared = [arm for arm in clean if len(arm.leads) > 1]
     spreads = [_spread(part, own, shared, n, n_questions, each) for each in ASSUMPTIONS]
-    found = tuple(minimum_detectable(n, spread, rules.level, bounds=bounds) for spread in spreads)
+    fewest = min([n, *([n_questions] if n_questions else []), *(len(arm.leads) for arm in shared)])
+    found = tuple(minimum_detectable(n, spread, rules.level, bounds=bounds, fewest=fewest) for spread in spreads)
     return Forecast(clause, part, n, smallest, found, because)
 
 

@@ -10,9 +10,9 @@ import polars as pl
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria import measures
-from introspect.analysis.criteria.evidence import GONE_ON, Evidence
-from introspect.analysis.criteria.judge import RATES
+from introspect.analysis.criteria.evidence import GONE_ON, Evidence, once
 from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
+from introspect.analysis.criteria.results import RATES
 from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.crossed import with_items
 from introspect.analysis.detection import Detection, detection
@@ -24,6 +24,9 @@ from introspect.analysis.rates import clustered_rate
 from introspect.analysis.selectivity import selectivity
 from introspect.graders.detail_scores import detail_counts
 from introspect.records import ReaderKind, Readers
+
+UNREAD = 1e-9
+"""How far apart two countings of unreadable replies must be to be two."""
 
 
 def beside(
@@ -42,7 +45,7 @@ def beside(
         temperature: Of the replies.
         level: Of the intervals of differences.
     """
-    whole = pl.concat(frames) if frames else pl.DataFrame()
+    whole = once(pl.concat(frames)) if frames else pl.DataFrame()
     if whole.is_empty():
         return []
     report = whole.filter(
@@ -82,7 +85,9 @@ def _line(line: ControlLine) -> Iterator[Finding]:
     yield Finding(
         "control line",
         f"Control line over {line.n_questions} questions: slope {slope:+.2f} (compression), intercept {intercept:+.2f} "
-        f"nats (bias towards yes). The detection question lies {line.score.value:+.2f} nats above it{curved}.",
+        f"nats (bias towards yes). The detection question lies {line.score.value:+.2f} nats above it{curved}; of the "
+        f"{len(line.placebos)} questions {line.n_above} lie as far above the line through the others, p = "
+        f"{line.among:.3f} if detection is one of the lot.",
         pl.DataFrame(rows),
     )
 
@@ -123,11 +128,16 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame) -> Iterator[Finding]:
     corrected = iter(holm(tested).tolist())
     for name, each in found:
         unit = "" if each.measure == "rate" else " nats"
+        unread = ""
+        against, in_favour = (float(each.values[way].mean() or 0.0) for way in ("gap_against", "gap_for"))
+        if in_favour - against > UNREAD:
+            unread = f", from {against:+.2f} to {in_favour:+.2f} by how unreadable replies are counted"
+            unread += " and so of either sign" if against < 0 < in_favour else ""
         p = "" if each.test is None else f", p = {next(corrected):.4f} (signs flipped, Holm over {len(tested)} tests)"
         yield Finding(
             f"selectivity, {name}, {each.family}",
             f"Selectivity by {name}: noticing under concepts less under {each.family} vectors at matched "
-            f"{each.match or 'norm'}: {signed(each.mean)}{unit}, {each.mean.n_units} concepts{p}.",
+            f"{each.match or 'norm'}: {signed(each.mean)}{unit}{unread}, {each.mean.n_units} concepts{p}.",
         )
 
 

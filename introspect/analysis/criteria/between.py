@@ -1,12 +1,15 @@
 """Two subjects part by part: the difference of every clause's value over the concepts that both were asked about."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, variance
 from typing import Any
 
 import polars as pl
+from scipy import special
 
 from introspect.analysis.criteria.clauses import Criterion
-from introspect.analysis.criteria.judge import CriterionResult, PartResult
+from introspect.analysis.criteria.results import CriterionResult, PartResult
 from introspect.analysis.interval import LEVEL, Interval
 from introspect.analysis.intervals import over_concepts
 from introspect.analysis.permutation import benjamini_hochberg, holm, paired
@@ -32,8 +35,10 @@ def between(first: Results, second: Results, level: float = LEVEL) -> pl.DataFra
 
     Returns:
         One row a part that both were judged by and that has two concepts in common: means over these concepts,
-        ``difference`` (first less second) with bounds, ``p`` of flipped signs (two-sided), and p corrected for the
-        number of parts by Holm and by Benjamini and Hochberg.
+        ``difference`` (first less second) with bounds, two-sided ``p``, and p corrected for the number of parts by Holm
+        and by Benjamini and Hochberg. p is that of flipped signs, or of Student's t where questions or lead-ins, which
+        concepts share, are a sample as well: the variances that they add to the two subjects' values are summed, as
+        if the two had been asked about different ones, which errs on the side of wide intervals.
     """
     others = dict(_parts(second))
     rows = [
@@ -61,9 +66,18 @@ def _row(name: tuple[str, str, str], part: PartResult, other: PartResult, level:
         return None
     one, two = ([each.values[concept] for concept in shared] for each in (part, other))
     gaps = [a - b for a, b in zip(one, two, strict=True)]
-    interval: Interval = over_concepts(gaps, level, BOUNDS if part.part.unit == "rate" else None)
+    more = part.more + other.more
+    fewest = min(len(shared), part.fewest, other.fewest)
+    interval: Interval = over_concepts(gaps, level, BOUNDS if part.part.unit == "rate" else None, more, fewest)
+    p = _students(gaps, more, fewest) if more else paired(one, two).p_flip
     return {
         "criterion": name[0], "clause": name[1], "part": part.part.name, "unit": part.part.unit,
         "first": sum(one) / len(one), "second": sum(two) / len(two), "difference": interval.value,
-        "low": interval.low, "high": interval.high, "n_concepts": len(shared), "p": paired(one, two).p_flip,
+        "low": interval.low, "high": interval.high, "n_concepts": len(shared), "p": p,
     }  # fmt: skip
+
+
+def _students(gaps: Sequence[float], more: float, fewest: int) -> float:
+    """Return the two-sided p of Student's t where the mean has ``more`` variance than concepts give it."""
+    t = fmean(gaps) / math.sqrt(variance(gaps) / len(gaps) + more)
+    return float(2 * special.stdtr(fewest - 1, -abs(t)))

@@ -155,13 +155,14 @@ def by_concept(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def evidence(
     frames: Sequence[pl.DataFrame], concepts: Mapping[str, Sequence[str]], follows: Mapping[str, str]
 ) -> Evidence:
-    """Put outcomes of several experiments together.
+    """Put outcomes of several experiments together; a trial that two of them have counts once.
 
     Args:
         frames: Outcomes at one layer, strength and span, with those of the arms without injection.
         concepts: Every form of every concept, by name.
         follows: For replies that go on without the vector, the trial they follow.
     """
+    frames = [once(pl.concat(frames))] if frames else []
     texts = {text for frame in frames for text in frame["named_text"].unique().to_list()}
     firsts = {text: first_named(text, concepts) for text in texts}  # every distinct text is read once
     rows = [
@@ -170,9 +171,13 @@ def evidence(
         for values in frame.iter_rows(named=True)
         for row in _row(values, concepts, follows, firsts)
     ]
-    asked = [frame.filter(pl.col("protocol") == "yes_no") for frame in frames]
-    questions = pl.concat(asked) if asked else pl.DataFrame()
+    questions = frames[0].filter(pl.col("protocol") == "yes_no") if frames else pl.DataFrame()
     return Evidence(tuple(rows), questions, frozenset(concepts))
+
+
+def once(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return every trial once: experiments of a study that ask the same have the same trials, reply for reply."""
+    return frame.unique(["key", "layer"], keep="first", maintain_order=True)  # some are read at several layers
 
 
 def _row(

@@ -9,73 +9,25 @@ not met when one is not, and so is a criterion by its clauses. A small run may s
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
-from introspect.analysis.control_line import ControlLine, control_line
+from introspect.analysis.control_line import AMONG, ControlLine, control_line
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.measures import Difference, Values, means
+from introspect.analysis.criteria.results import LEADS, RATES, ClauseResult, CriterionResult, PartResult, Status, least
 from introspect.analysis.crossed import shared_items_variance
 from introspect.analysis.interval import Interval
 from introspect.analysis.intervals import over_concepts, verdict
 from introspect.analysis.naming import Counting
 from introspect.errors import IntrospectError
 from introspect.records import Rules
-
-Status = Literal["met", "not met", "undetermined"]
-RATES = (-1.0, 1.0)
-"""The least and the largest difference of two rates."""
-LEADS = "clean lead-ins"
-"""What a part's samples are called, beside concepts, where concepts share the prompts that they are compared with."""
-
-
-def least(part: Part, rules: Rules) -> float:
-    """Return a part's smallest effect."""
-    return rules.rate if part.unit == "rate" else rules.logodds
-
-
-@dataclass(frozen=True, slots=True)
-class PartResult:
-    """What a part came to; ``because`` says why it is undetermined where the interval does not.
-
-    ``spread`` is the standard deviation of the concepts' values with the share in it of questions, on the control line,
-    and of clean prompts that concepts share: the standard error times the root of the number of concepts. It is
-    ``None`` with fewer than two concepts. ``beside`` names what is a sample beside concepts and adds to it.
-    """
-
-    part: Part
-    interval: Interval
-    status: Status
-    values: Values
-    wordings: Mapping[str, float]
-    because: str | None = None
-    spread: float | None = None
-    beside: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ClauseResult:
-    """What a clause came to; ``applies`` is false where another criterion is not met that it rests on."""
-
-    clause: Clause
-    status: Status
-    parts: tuple[PartResult, ...]
-    applies: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class CriterionResult:
-    """What a criterion came to."""
-
-    name: Criterion
-    status: Status
-    clauses: tuple[ClauseResult, ...]
 
 
 def judge(
@@ -209,7 +161,7 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     every = {
         counting: means(trials[counting]) if part.trials else part.measure(evidence, counting) for counting in ways
     }
-    as_read, more = _interval(part, every["as read"], trials["as read"], rules)
+    as_read, (more, n_leads) = _interval(part, every["as read"], trials["as read"], rules)
     intervals = {
         counting: as_read if values == every["as read"] else _interval(part, values, trials[counting], rules)[0]
         for counting, values in every.items()
@@ -223,14 +175,16 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
         because = "it depends on how unreadable replies are counted"
     values = list(every["as read"].values())
     spread = math.hypot(stdev(values), math.sqrt(more * len(values))) if len(values) > 1 else None
-    return PartResult(part, as_read, agreed, every["as read"], {}, because, spread, (LEADS,) if more else ())
+    return PartResult(part, as_read, agreed, every["as read"], {}, because, spread, {LEADS: n_leads} if n_leads else {})
 
 
-def _interval(part: Part, values: Values, trials: Sequence[Difference], rules: Rules) -> tuple[Interval, float]:
-    """Return the interval, and the variance in it of clean prompts that concepts share."""
+def _interval(
+    part: Part, values: Values, trials: Sequence[Difference], rules: Rules
+) -> tuple[Interval, tuple[float, int | None]]:
+    """Return the interval, the variance in it of clean prompts that concepts share, and how many these are."""
     more, n_items = _of_shared_prompts(trials)
     bounds = RATES if part.unit == "rate" else None
-    return over_concepts(list(values.values()), rules.level, bounds, more, n_items), more
+    return over_concepts(list(values.values()), rules.level, bounds, more, n_items), (more, n_items)
 
 
 def _of_shared_prompts(trials: Sequence[Difference]) -> tuple[float, int | None]:
@@ -277,10 +231,14 @@ def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
 def _on_the_line(part: Part, rules: Rules, line: ControlLine) -> PartResult:
     score = line.score
     interval = Interval(score.value, score.low, score.high, rules.level, len(line.concepts), "t")
-    status: Status = "undetermined" if line.undetermined_because else verdict(interval, rules.logodds)
+    because = line.undetermined_because
+    status: Status = "undetermined" if because else verdict(interval, rules.logodds)
+    if status == "met" and line.among > AMONG:
+        status = "undetermined"
+        because = f"{line.n_above} of {len(line.placebos)} unrelated questions lie as far above the line themselves"
     spread = None
     if score.se_concepts is not None and score.se_questions is not None:
         parts = (score.se_concepts, score.se_questions, score.se_items or 0.0)
         spread = math.hypot(*parts) * math.sqrt(len(line.concepts))
-    beside = ("questions", LEADS) if score.se_items else ("questions",)
-    return PartResult(part, interval, status, line.by_concept, {}, line.undetermined_because, spread, beside)
+    beside = {"questions": len(line.questions)} | ({LEADS: line.n_leads} if score.se_items else {})
+    return PartResult(part, interval, status, line.by_concept, {}, because, spread, beside)

@@ -7,7 +7,7 @@ from statistics import fmean
 import polars as pl
 
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row, by_concept
-from introspect.analysis.criteria.judge import RATES
+from introspect.analysis.criteria.results import RATES
 from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.findings.finding import Finding
 from introspect.analysis.information import information

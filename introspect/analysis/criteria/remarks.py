@@ -7,7 +7,7 @@ from introspect.analysis.control_line import MASS
 from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.clauses import Criterion
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.judge import CriterionResult, PartResult
+from introspect.analysis.criteria.results import CriterionResult, PartResult
 from introspect.analysis.runs import Run
 from introspect.graders.rules import RuleGrader
 from introspect.records import Audit, Plan, Study, Trial
@@ -65,6 +65,9 @@ def _sample(evidence: Evidence) -> Iterator[str]:
     most = max((len(each) for each in leads.values()), default=0)
     if 0 < most < ENOUGH_LEADS:
         yield f"The arm without injection has only {most} prompts of its own in a wording."
+    asked = {row.prompt for row in evidence.of("detection", "none")}
+    if n > 1 and 0 < len(asked) <= len({row.wording for row in evidence.of("detection", "none")}):
+        yield "The detection question stands behind one prompt a wording: the control line's score is of these prompts."
 
 
 def _choice(study: Study, evidence: Evidence) -> Iterator[str]:

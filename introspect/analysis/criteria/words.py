@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
-from introspect.analysis.criteria.judge import RATES, ClauseResult, CriterionResult, PartResult, least
+from introspect.analysis.criteria.results import RATES, ClauseResult, CriterionResult, PartResult, least
 from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
 from introspect.records import Rules, Study
@@ -67,7 +67,7 @@ def detectable(part: PartResult, rules: Rules) -> float | None:
     """Return the smallest effect that four of five such runs would find, at the spread that was seen."""
     if part.spread is None or len(part.values) < FEWEST:
         return None
-    return minimum_detectable(len(part.values), part.spread, rules.level, bounds=_bounds(part))
+    return minimum_detectable(len(part.values), part.spread, rules.level, bounds=_bounds(part), fewest=part.fewest)
 
 
 def to_decide(part: PartResult, rules: Rules) -> int | None:
@@ -77,7 +77,8 @@ def to_decide(part: PartResult, rules: Rules) -> int | None:
         return None
     if len(part.values) < FEWEST:
         return None
-    return concepts_to_decide(value, part.spread, least(part.part, rules), rules.level, _bounds(part))
+    share = part.fewest / len(part.values)
+    return concepts_to_decide(value, part.spread, least(part.part, rules), rules.level, _bounds(part), share)
 
 
 def _bounds(part: PartResult) -> Bounds | None:

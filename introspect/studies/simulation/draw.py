@@ -186,13 +186,14 @@ class Draw:
         bias = truth.bias + BIAS_SPREAD * self._common[0]
         effect = truth.control_line + SPREAD * _standardised(self._shape, ability)
         levels = np.linspace(-3, 3, N_QUESTIONS) + rng.normal(0, LEAD_SPREAD, N_QUESTIONS)
-        of_question = rng.normal(0, QUESTION_SPREAD, N_QUESTIONS)
+        of_question = rng.normal(0, QUESTION_SPREAD, N_QUESTIONS + 1)
+        one_of_the_lot = of_question[0] if truth.control_line == 0 else 0.0  # without an effect it is one like the others
         of_lead = rng.normal(0, LEAD_SPREAD, self._n_leads)
         clean = levels[:, None] + ASKED
-        shift = (bias[:, None] + of_question)[..., None] + truth.slope * clean + self._noise(self._n, N_QUESTIONS, 2)
+        shift = (bias[:, None] + of_question[1:])[..., None] + truth.slope * clean + self._noise(self._n, N_QUESTIONS, 2)
         lead = CLEAN_DETECTION + (of_lead - of_lead[self._leads].mean())[:, None] + ASKED
         own = lead[self._leads]
-        detection = own + (bias + effect)[:, None] + truth.slope * own + self._noise(self._n, 2)
+        detection = own + (bias + effect + one_of_the_lot)[:, None] + truth.slope * own + self._noise(self._n, 2)
         whole = (clean + shift).reshape(-1, len(ASKED))
         about = [name for name in self._words[: self._n] for _ in range(N_QUESTIONS)]
         frames = [
