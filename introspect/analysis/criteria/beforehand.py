@@ -112,7 +112,7 @@ def _forecast(clause: Clause, part: Part, arms: Mapping[tuple[str, str], _Arm], 
     bounds = RATES if part.unit == "rate" else None
     shared = [arm for arm in clean if len(arm.leads) > 1]
     spreads = [_spread(part, own, shared, n, n_questions, each) for each in ASSUMPTIONS]
-    fewest = min([n, *([n_questions] if n_questions else []), *(len(arm.leads) for arm in shared)])
+    fewest = min((n, *(len(arm.leads) for arm in shared), *((n_questions,) if n_questions else ())))
     found = tuple(minimum_detectable(n, spread, rules.level, bounds=bounds, fewest=fewest) for spread in spreads)
     return Forecast(clause, part, n, smallest, found, because)
 

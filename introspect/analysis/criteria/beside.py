@@ -129,7 +129,7 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame) -> Iterator[Finding]:
     for name, each in found:
         unit = "" if each.measure == "rate" else " nats"
         unread = ""
-        against, in_favour = (float(each.values[way].mean() or 0.0) for way in ("gap_against", "gap_for"))
+        against, in_favour = (mean(each.values[way].to_list()) for way in ("gap_against", "gap_for"))
         if in_favour - against > UNREAD:
             unread = f", from {against:+.2f} to {in_favour:+.2f} by how unreadable replies are counted"
             unread += " and so of either sign" if against < 0 < in_favour else ""

@@ -31,8 +31,8 @@ HABITS = (1 / np.arange(1, N_HABITS + 1)) / (1 / np.arange(1, N_HABITS + 1)).sum
 N_QUESTIONS = 24
 ASKED = np.array([-0.3, 0.3])
 """What the two wordings of yes–no questions add to their clean log-odds."""
-SPREAD, BIAS_SPREAD, QUESTION_SPREAD, LEAD_SPREAD, NOISE = 1.0, 0.4, 0.5, 0.3, 0.4
-"""Of the effects of concepts, of their biases, of questions and of lead-ins, in nats; the noise is on four degrees."""
+SPREAD, BIAS_SPREAD, LEAD_SPREAD, NOISE = 1.0, 0.4, 0.3, 0.4
+"""Of the effects of concepts, of their biases and of lead-ins, in nats; the noise is on four degrees."""
 MASS = 0.6
 
 
@@ -47,6 +47,7 @@ class Draw:
     def __init__(self, setting: Setting, rng: np.random.Generator) -> None:
         self._truth, self._n, self._n_leads = setting.truth, setting.n_concepts, setting.n_leads
         self._shape: Shape = setting.shape
+        self._scatter = setting.scatter
         self._model, self._rng = model(setting.truth, setting.shape), rng
         self._common = rng.normal(size=(2, self._n))
         concepts = [f"c{i:03}" for i in range(self._n)]
@@ -186,11 +187,13 @@ class Draw:
         bias = truth.bias + BIAS_SPREAD * self._common[0]
         effect = truth.control_line + SPREAD * _standardised(self._shape, ability)
         levels = np.linspace(-3, 3, N_QUESTIONS) + rng.normal(0, LEAD_SPREAD, N_QUESTIONS)
-        of_question = rng.normal(0, QUESTION_SPREAD, N_QUESTIONS + 1)
-        one_of_the_lot = of_question[0] if truth.control_line == 0 else 0.0  # without an effect it is one like the others
+        of_question = rng.normal(0, self._scatter, N_QUESTIONS + 1)
+        # Without an effect the detection question is one like the others.
+        one_of_the_lot = of_question[0] if truth.control_line == 0 else 0.0
         of_lead = rng.normal(0, LEAD_SPREAD, self._n_leads)
         clean = levels[:, None] + ASKED
-        shift = (bias[:, None] + of_question[1:])[..., None] + truth.slope * clean + self._noise(self._n, N_QUESTIONS, 2)
+        pushed = (bias[:, None] + of_question[1:])[..., None]
+        shift = pushed + truth.slope * clean + self._noise(self._n, N_QUESTIONS, 2)
         lead = CLEAN_DETECTION + (of_lead - of_lead[self._leads].mean())[:, None] + ASKED
         own = lead[self._leads]
         detection = own + (bias + effect + one_of_the_lot)[:, None] + truth.slope * own + self._noise(self._n, 2)

@@ -107,6 +107,7 @@ def _row(setting: Setting, kind: str, name: Any, counts: Mapping[str, int]) -> d
         "shape": setting.shape,
         "n_concepts": setting.n_concepts,
         "n_leads": setting.n_leads,
+        "scatter": setting.scatter,
         "kind": kind,
         "name": name,
         "holds": holds,

@@ -18,6 +18,8 @@ N_CONCEPTS = 60
 """Of the half that is reported."""
 N_LEADS = 50
 """Lead-ins of that half, which concepts share."""
+SCATTER = 0.5
+"""Standard deviation of the shift that each question has of its own, in nats."""
 UNREADABLE, UNREADABLE_CLEAN = 0.08, 0.03
 """Shares of replies that cannot be read, with and without injection, halved and half as much again at the ends."""
 HABIT, N_HABITS = 0.1, 20
@@ -113,24 +115,30 @@ UNNAMED = replace(Truth(), naming=0.0, agreement=0.0, one_pass=0.0, without_vect
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A made-up subject, asked about so many concepts behind so many lead-ins; effects are ``skewed`` or ``few``."""
+    """A made-up subject, asked about so many concepts behind so many lead-ins; effects are ``skewed`` or ``few``.
+
+    ``scatter`` is how far questions differ in what an injection does to them, in nats.
+    """
 
     name: str
     truth: Truth
     shape: Shape
     n_concepts: int = N_CONCEPTS
     n_leads: int = N_LEADS
+    scatter: float = SCATTER
 
     def __str__(self) -> str:
         behind = "" if self.n_leads == N_LEADS else f" behind {self.n_leads}"
-        return f"{self.name} {self.shape} {self.n_concepts}{behind}"
+        apart = "" if self.scatter == SCATTER else f" scatter {self.scatter:g}"
+        return f"{self.name} {self.shape} {self.n_concepts}{behind}{apart}"
 
 
-def settings(n_concepts: int = N_CONCEPTS, n_leads: int = N_LEADS) -> list[Setting]:
+def settings(n_concepts: int = N_CONCEPTS, n_leads: int = N_LEADS, scatter: float = SCATTER) -> list[Setting]:
     """Return all settings; none was left out for what came out of it."""
     truths = {"nothing": NOTHING, **_all_but_one(), **_twice()}
     shapes: tuple[Shape, ...] = ("skewed", "few")
-    return [Setting(name, truth, shape, n_concepts, n_leads) for name, truth in truths.items() for shape in shapes]
+    rest = n_concepts, n_leads, scatter
+    return [Setting(name, truth, shape, *rest) for name, truth in truths.items() for shape in shapes]
 
 
 def _all_but_one() -> dict[str, Truth]:
