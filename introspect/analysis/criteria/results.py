@@ -48,8 +48,9 @@ class PartResult:
     @property
     def more(self) -> float:
         """The variance of the mean over concepts from what is a sample beside them."""
-        n = len(self.values)
-        return max(0.0, self.spread**2 - variance(self.values.values())) / n if self.spread is not None else 0.0
+        if not self.beside or self.spread is None:
+            return 0.0
+        return max(0.0, self.spread**2 - variance(self.values.values())) / len(self.values)
 
 
 @dataclass(frozen=True, slots=True)
