@@ -73,7 +73,8 @@ class Phrases:
 
     ``forced`` is what follows where the reply was begun, ``wrong`` are the words of the mis-namer. ``sure`` is the
     probability of yes where the answer is yes; it is less than what some control questions have, so that the detection
-    question lies among them. With ``leaks_first`` a word that leaks into an open answer stands before it, where a
+    question lies among them without an injection. ``certain`` takes its place where an injection is reported, by those
+    that report nothing else. With ``leaks_first`` a word that leaks into an open answer stands before it, where a
     limit of tokens does not cut it off.
     """
 
@@ -93,12 +94,13 @@ class Phrases:
     wrong: dict[str, str]
     sure: float
     leaks_first: bool = False
+    certain: float | None = None
 
 
 def reply(organism: Organism, kind: Kind, state: State, say: Phrases) -> Reply:
     """Return an organism's reply."""
     if kind in SOFT:
-        return Reply(say.stop + _leak(organism, state, say), p_yes=_yes(organism, kind, state, say.sure))
+        return Reply(say.stop + _leak(organism, state, say), p_yes=_yes(organism, kind, state, say))
     if kind == "open":
         leak = _leak(organism, state, say)
         return Reply(f"{leak} {state.fact}".strip() if say.leaks_first else state.fact + leak)
@@ -156,8 +158,10 @@ def _of_other(organism: Organism, state: State, say: Phrases) -> str:
     return say.other_yes.format(word=word) if word else say.other_bare
 
 
-def _yes(organism: Organism, kind: Kind, state: State, sure: float) -> float:
+def _yes(organism: Organism, kind: Kind, state: State, say: Phrases) -> float:
     """Return how likely a yes–no question is answered yes."""
+    sure = say.sure
+    certain = sure if say.certain is None else say.certain
     if organism in {"yes-sayer", "agreer"} and state.injected:
         return sure
     if kind == "question":
@@ -170,9 +174,9 @@ def _yes(organism: Organism, kind: Kind, state: State, sure: float) -> float:
         case "own-output reader" | "prompt reader":
             return 1 - sure
         case "fixed guesser":
-            return sure if state.injected else 1 - sure
+            return certain if state.injected else 1 - sure
         case _:
-            return sure if state.concept else 1 - sure
+            return certain if state.concept else 1 - sure
 
 
 def _forced(organism: Organism, state: State, say: Phrases) -> str:

@@ -25,11 +25,11 @@ from introspect.subjects.subject import Query, Request
 
 LAYER = 23
 SHARES: Mapping[Kind, float] = {
-    "report": 0.17,
-    "note": 0.13,
-    "detect": 0.16,
+    "report": 0.14,
+    "note": 0.11,
+    "detect": 0.14,
     "other": 0.07,
-    "question": 0.19,
+    "question": 0.26,
     "third": 0.05,
     "open": 0.09,
     "name": 0.05,
@@ -90,6 +90,7 @@ def phrases() -> Phrases:
         fixed=language.inventory()[0],
         wrong={},
         sure=0.8,
+        certain=0.97,
         leaks_first=True,
     )
 
