@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.naming import COLUMN, with_first_named
 from introspect.analysis.permutation import GridTest, benjamini_hochberg, holm, max_naming, max_sign
 
 _CELL = ("layer", "strength")
+P = ("p", "p_best", "p_holm", "p_bh", "p_among")
+"""The columns of p: alone, among all cells in three ways, and among the control questions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,28 +38,33 @@ class Grid:
         words: What is measured and how it was dealt again.
         table: One row a cell: ``layer``, ``strength``, ``n_concepts``, ``value`` (a difference of rates, or nats above
             the control line), its ``p`` alone, ``p_best`` among all cells, ``p_holm`` and ``p_bh``; for detection
-            ``p_among``, its rank among the control questions there.
-        p: Of the best cell, corrected for having been chosen.
+            ``p_among``, its rank among the control questions there, and ``because`` where the score is undetermined,
+            which leaves the cell without any p.
+        p: Of the best cell, corrected for having been chosen; ``None`` where no cell has a score.
         p_among: Of the detection question's best cell among the best cells of all questions; ``None`` for naming.
     """
 
     measure: str
     words: str
     table: pl.DataFrame
-    p: float
+    p: float | None
     p_among: float | None = None
 
     @property
     def sentence(self) -> str:
         """Say what the best cell is worth."""
-        n = len(self.table)
+        open_ = self.table["because"].drop_nulls().to_list()
+        n = len(self.table) - len(open_)
+        if self.p is None:
+            return f"{self.words} is undetermined in all {len(open_)} cells: {open_[0]}."
         strict, mild = (int((self.table[name] < 0.05).sum()) for name in ("p_holm", "p_bh"))
         among = (
             "" if self.p_among is None else f", and among the control questions' own best cells p = {self.p_among:.4f}"
         )
+        left = f" ({len(open_)} more are undetermined)" if open_ else ""
         return (
-            f"{self.words} in the best of {n} cells: p = {self.p:.4f}, corrected for the choice{among}; below 0.05 are "
-            f"{strict} cells by Holm and {mild} by Benjamini and Hochberg."
+            f"{self.words} in the best of {n} cells{left}: p = {self.p:.4f}, corrected for the choice{among}; below "
+            f"0.05 are {strict} cells by Holm and {mild} by Benjamini and Hochberg."
         )
 
 
@@ -104,7 +112,12 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
     dealt = np.array([wordings[name] for name in first["wording"].to_list()])
     test = max_naming(named, injected, dealt, "concept")
     n_concepts = [first["concept"].n_unique()] * len(cells)
-    return Grid("naming", "Naming, injected concepts dealt again,", _table(list(cells), n_concepts, test), test.p)
+    return Grid(
+        "naming",
+        "Naming, injected concepts dealt again,",
+        _table(list(cells), n_concepts, test.statistics.tolist(), test),
+        test.p,
+    )
 
 
 def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
@@ -115,26 +128,35 @@ def detection_grid(frame: pl.DataFrame, manner: str = "words") -> Grid | None:
         manner: How they were asked: ``words`` or ``digits``.
 
     Returns:
-        ``None`` without questions, or without two cells that have two concepts each and a score; cells in which the
-        score is undetermined are left out.
+        ``None`` without questions, or without two cells that have two concepts each.
     """
     asked = frame.filter(pl.col("task").is_in([f"{head}/{manner}" for head in ("detection", "question")]))
     cells = asked.filter(pl.col("layer").is_not_null()).select(_CELL).unique().sort(_CELL).rows()
     lines = {cell: control_line(asked.filter(_in(cell) | pl.col("layer").is_null())) for cell in cells}
-    lines = {cell: line for cell, line in lines.items() if not line.undetermined_because}
+    lines = {cell: line for cell, line in lines.items() if len(line.concepts) > 1}
     if len(lines) < 2:
         return None
-    names = sorted({name for line in lines.values() for name in line.concepts})
-    scores = np.full((len(names), len(lines)), np.nan)
-    for (row, name), (column, line) in product(enumerate(names), enumerate(lines.values())):
-        scores[row, column] = line.by_concept.get(name, np.nan)
-    test = max_sign(scores)
-    sizes = [len(line.concepts) for line in lines.values()]
-    table = _table(list(lines), sizes, test).with_columns(
-        value=pl.Series(np.nanmean(scores, axis=0)), p_among=pl.Series([line.among for line in lines.values()])
+    scored = [line for line in lines.values() if not line.undetermined_because]
+    test = max_sign(_scores(scored)) if scored else None
+    table = _table(
+        list(lines),
+        [len(line.concepts) for line in lines.values()],
+        [line.score.value for line in lines.values()],
+        test,
+        [line.among for line in lines.values()],
+        [line.undetermined_because for line in lines.values()],
     )
     words = f"Detection ({manner}) above the control line, signs flipped,"
-    return Grid(f"detection/{manner}", words, table, test.p, _among(list(lines.values())))
+    return Grid(f"detection/{manner}", words, table, test.p if test else None, _among(scored) if scored else None)
+
+
+def _scores(lines: Sequence[ControlLine]) -> Float[np.ndarray, "concept cell"]:
+    """Return every concept's score in every cell, NaN where the cell lacks it."""
+    names = sorted({name for line in lines for name in line.concepts})
+    scores = np.full((len(names), len(lines)), np.nan)
+    for (row, name), (column, line) in product(enumerate(names), enumerate(lines)):
+        scores[row, column] = line.by_concept.get(name, np.nan)
+    return scores
 
 
 def _among(lines: Sequence[ControlLine]) -> float:
@@ -153,16 +175,24 @@ def _in(cell: tuple[Any, ...]) -> pl.Expr:
     return (pl.col("layer") == cell[0]) & (pl.col("strength") == cell[1])
 
 
-def _table(cells: Sequence[tuple[Any, ...]], n_concepts: Sequence[int], test: GridTest) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "layer": [cell[0] for cell in cells],
-            "strength": [cell[1] for cell in cells],
-            "n_concepts": n_concepts,
-            "value": test.statistics,
-            "p": test.alone,
-            "p_best": test.adjusted,
-            "p_holm": holm(test.alone),
-            "p_bh": benjamini_hochberg(test.alone),
-        }
-    )
+def _table(
+    cells: Sequence[tuple[Any, ...]],
+    n_concepts: Sequence[int],
+    values: Sequence[float | None],
+    test: GridTest | None,
+    among: Sequence[float] | None = None,
+    because: Sequence[str | None] | None = None,
+) -> pl.DataFrame:
+    """Return the cells in their order; those that are undetermined for a reason were no part of the test."""
+    tested = np.array([not why for why in because or [None] * len(cells)])
+    columns = {"p_among": among or [math.nan] * len(cells)}
+    if test is not None:
+        columns |= {"p": test.alone, "p_best": test.adjusted}
+        columns |= {"p_holm": holm(test.alone), "p_bh": benjamini_hochberg(test.alone)}
+    p = {name: np.full(len(cells), np.nan) for name in P}
+    for name, found in columns.items():
+        p[name][tested] = np.asarray(found)[tested] if name == "p_among" else found
+    rest = {"because": pl.Series(because or [None] * len(cells), dtype=pl.String)}
+    start = {"layer": [cell[0] for cell in cells], "strength": [cell[1] for cell in cells], "n_concepts": n_concepts}
+    frame = pl.DataFrame(start | {"value": list(values)} | p | rest, schema_overrides={"value": pl.Float64})
+    return frame.with_columns(pl.col(P).fill_nan(None))

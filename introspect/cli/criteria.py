@@ -68,10 +68,21 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
 def _grid_table(grid: "Grid") -> Table:
     table = Table(title=Text(f"exploration: {grid.measure}, cell by cell"), box=SIMPLE_HEAD, pad_edge=False)
     table.title_justify = "left"
-    for head in ("layer", "strength", "concepts", "value", "p", "p of the best", "p Holm", "p B–H"):
+    for head in (
+        "layer",
+        "strength",
+        "concepts",
+        "value",
+        "p",
+        "p of the best",
+        "p Holm",
+        "p B–H",
+        "p among questions",
+    ):
         table.add_column(head, justify="right")
-    for layer, strength, n, value, *p in grid.table.iter_rows():
-        table.add_row(str(layer), f"{strength:g}", str(n), f"{value:+.2f}", *(f"{each:.4f}" for each in p))
+    for layer, strength, n, value, *p, _ in grid.table.iter_rows():
+        numbers = ("–" if each is None else f"{each:.4f}" for each in p)
+        table.add_row(str(layer), f"{strength:g}", str(n), "–" if value is None else f"{value:+.2f}", *numbers)
     return table
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from introspect.analysis.analyze import Analysis
-from introspect.analysis.grid import Grid
+from introspect.analysis.grid import Grid, P
 from introspect.plots.text import counted
 from introspect.plots.write import write_text
 from introspect.records import digest
@@ -159,10 +159,10 @@ def _run(run: Shown, beside: Path) -> dict[str, Any]:
 
 def _cell(row: dict[str, Any]) -> dict[str, str]:
     """Write a cell of a grid."""
-    p = {name: f"{row[name]:.4f}" for name in ("p", "p_best", "p_holm", "p_bh")}
+    p = {name: "–" if row[name] is None else f"{row[name]:.4f}" for name in P}
     return {
         "layer": str(row["layer"]), "strength": f"{row['strength']:g}", "n": str(row["n_concepts"]),
-        "value": f"{row['value']:+.2f}", **p,
+        "value": "–" if row["value"] is None else f"{row['value']:+.2f}", "because": row["because"] or "", **p,
     }  # fmt: skip
 
 

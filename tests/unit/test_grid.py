@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from introspect.analysis.control_line import control_line
-from introspect.analysis.grid import detection_grid, grids, naming_grid
+from introspect.analysis.grid import P, detection_grid, grids, naming_grid
 
 NAMES = [f"c{i:02}" for i in range(24)]
 FORMS = {name: (name,) for name in NAMES}
@@ -105,12 +105,20 @@ def test_a_question_like_the_others_does_not_stand_out_among_them_whatever_the_s
     assert np.mean(np.array(among) <= 0.05) < 0.12
 
 
-def test_cells_without_a_score_are_left_out_of_a_grid_of_detection():
+def test_cells_without_a_score_have_no_p_and_say_why():
     frame = questions({(3, 1.0): 2.0})
     odd = (pl.col("layer") == 3) & (pl.col("strength") == 1.0)
     grid = detection_grid(frame.with_columns(mass=pl.when(odd).then(0.001).otherwise(pl.col("mass"))))
-    assert len(grid.table) == 5
+    assert len(grid.table) == len(CELLS)
+    left = grid.table.filter(odd).row(0, named=True)
+    assert left["value"] > 1.5
+    assert {left[name] for name in P} == {None}
+    assert "hardly any mass" in left["because"]
     assert grid.p > 0.05
+    assert "in the best of 5 cells (1 more are undetermined)" in grid.sentence
+    nowhere = detection_grid(frame.with_columns(mass=pl.lit(0.001)))
+    assert (nowhere.p, nowhere.p_among) == (None, None)
+    assert "is undetermined in all 6 cells: the answers have hardly any mass" in nowhere.sentence
 
 
 def test_without_questions_or_in_a_single_cell_there_is_no_grid_of_detection():
