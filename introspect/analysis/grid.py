@@ -106,8 +106,9 @@ def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> G
     wordings = {name: place for place, name in enumerate(first["wording"].unique(maintain_order=True))}
     injected = np.array([number[name] for name in first["concept"].to_list()])
     sizes = first.group_by("wording", "concept").len()
-    uneven = sizes["len"].n_unique() > 1 or len(sizes) != len(wordings) * len(set(injected.tolist()))
-    if len(set(injected.tolist())) < 2 or uneven:
+    whole = len(sizes) == len(wordings) * len(set(injected.tolist()))  # every wording has every concept
+    even = sizes.group_by("wording").agg(pl.col("len").n_unique())["len"].max() == 1
+    if len(set(injected.tolist())) < 2 or not (whole and even):
         return None
     dealt = np.array([wordings[name] for name in first["wording"].to_list()])
     test = max_naming(named, injected, dealt, "concept")

@@ -53,6 +53,8 @@ def test_cells_with_other_trials_cannot_be_dealt_alike():
     assert naming_grid(frame.slice(0, len(frame) - 1), FORMS) is None
     assert naming_grid(frame.filter(pl.col("concept") == "c00"), FORMS) is None
     assert naming_grid(frame.clear(), FORMS) is None
+    again = frame.filter(pl.col("wording") == "b").with_columns(sample=pl.lit(1, pl.Int64))
+    assert naming_grid(pl.concat([frame, again]), FORMS) is not None  # a wording may have more samples of all concepts
     lacks = (pl.col("wording") == "b") & (pl.col("concept") == "c00")
     assert naming_grid(frame.filter(~lacks), FORMS) is None  # alike in all cells, but concepts cannot be dealt whole
 
