@@ -14,6 +14,7 @@ import random
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -77,12 +78,12 @@ class ConceptSet(Record):
             raise ValueError(message)
         return self
 
-    @property
+    @cached_property
     def members(self) -> tuple[Concept, ...]:
         """The concepts, whichever way the file spells them."""
         return self.concept + tuple(Concept(word=word) for word in self.words)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The lower-case names in file order, repetitions kept."""
         return tuple(concept.name for concept in self.members)

@@ -4,13 +4,17 @@ Trials of one concept (or one prompt, in the arm without injection) are alike, s
 ones. The effective sample size is n divided by the design effect, the variance of the rate with whole concepts as the
 sampling unit over that of independent trials (Kish 1965, section 8.2; the linearised ratio estimator is Cochran 1977,
 section 11.4), and never more than n. Where concepts do not differ at all, as when nothing ever happened, the data say
-nothing about how alike trials are, and the number of concepts is taken. The bounds are Wilson's (1927) at that size
-(Korn & Graubard 1998); differences are Newcombe's (1998, method 10).
+nothing about how alike trials are, and the number of concepts is taken. A design effect estimated from few concepts is
+itself uncertain: the size is multiplied by (t(n-1) / t(k-1))², Student's 97.5 % quantiles for n trials and k concepts
+(Korn & Graubard 1998). The bounds are Wilson's (1927) at that size; differences are Newcombe's (1998, method
+10).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from introspect.analysis.means import t_quantile
 
 Z95 = 1.959963984540054
 """The standard normal quantile of a two-sided 95 % interval."""
@@ -45,7 +49,13 @@ def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
 
 
 def effective_size(counts: Sequence[int], sizes: Sequence[int]) -> float:
-    """Return the effective number of trials, given each unit's count and number of trials."""
+    """Return the effective number of trials, given each unit's count and number of trials.
+
+    It is corrected for the number of units that its design effect is estimated from; with one trial a unit there is
+    nothing to correct.
+
+    Source: Kish (1965), section 8.2; Korn & Graubard (1998).
+    """
     n, k = sum(sizes), sum(size > 0 for size in sizes)
     if n == 0:
         return 0.0
@@ -55,7 +65,7 @@ def effective_size(counts: Sequence[int], sizes: Sequence[int]) -> float:
         return float(k)
     of_units = k / (k - 1) * squares / n**2
     of_trials = share * (1 - share) / n
-    return min(float(n), n * of_trials / of_units)
+    return min(float(n), n * of_trials / of_units) * (t_quantile(n - 1) / t_quantile(k - 1)) ** 2
 
 
 def clustered_rate(counts: Sequence[int], sizes: Sequence[int]) -> Rate:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -51,7 +52,21 @@ FolderName = Annotated[str, AfterValidator(_plain)]
 """A name under which something is put into a folder, and that cannot lead out of it."""
 
 
+_Own = TypeVar("_Own", bound="Record")
+
+
 class Record(BaseModel):
-    """Base of everything that crosses a file boundary."""
+    """Base of everything that crosses a file boundary.
+
+    Frozen, so that what is derived from the fields may be kept with ``functools.cached_property``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def model_copy(self: _Own, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> _Own:
+        """Return a copy with these fields instead, and without what was derived from the old ones."""
+        copied = super().model_copy(update=update, deep=deep)
+        derived = copied.__dict__.keys() - type(copied).model_fields.keys()
+        for name in derived:
+            object.__delattr__(copied, name)
+        return copied

@@ -1,6 +1,7 @@
 """One trial: everything needed to run it again, what was really added, what came out, and what it was asked in."""
 
 import hashlib
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -76,7 +77,7 @@ class TrialSpec(Record):
     said: str | None = None
     follows: str | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The trial's name: a hash of every field."""
         return digest(self.model_dump(mode="json"))

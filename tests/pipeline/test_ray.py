@@ -69,6 +69,7 @@ def once_written(folder, n, then):
     return thread
 
 
+@pytest.mark.slow  # the test below asks for the same, and more
 def test_two_workers_on_ray_give_the_trials_of_a_run_in_one_process(ray_here, plan_file, finished_run, tmp_path):
     from introspect.sweeps.run import sweep
 
@@ -77,22 +78,31 @@ def test_two_workers_on_ray_give_the_trials_of_a_run_in_one_process(ray_here, pl
     assert not (tmp_path / "run" / "trials.jsonl").exists()
 
 
-def test_a_worker_that_is_killed_in_the_middle_changes_no_trial(ray_here, plan_file, finished_run, tmp_path):
+@pytest.fixture(scope="module")
+def run_and_killed(ray_here, plan_file, tmp_path_factory):
+    """The folder of a run, one worker of which was killed in the middle, and what was killed."""
     from introspect.sweeps.run import sweep
 
-    killed = []
+    killed, run = [], tmp_path_factory.mktemp("ray") / "run"
 
     def kill():
         killed.append(workers()[0])
         os.kill(killed[0], signal.SIGKILL)
 
-    watching = once_written(tmp_path / "run", 1, kill)
-    sweep(plan_file, tmp_path / "run", executor=ray_here)
+    watching = once_written(run, 1, kill)
+    sweep(plan_file, run, executor=ray_here)
     watching.join(timeout=10)
+    return run, killed
+
+
+def test_a_worker_that_is_killed_in_the_middle_changes_no_trial(run_and_killed, finished_run):
+    run, killed = run_and_killed
     assert killed
-    assert lines(tmp_path / "run") == lines(finished_run)
+    assert lines(run) == lines(finished_run)
+    assert not (run / "trials.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_a_plan_comes_back_from_the_worker_as_it_is(ray_here, plan_file, tmp_path):
     from introspect.errors import LayerError
     from introspect.sweeps.plans import load_plan
@@ -103,12 +113,9 @@ def test_what_is_wrong_with_a_plan_comes_back_from_the_worker_as_it_is(ray_here,
         sweep(wrong, tmp_path / "run", executor=ray_here)
 
 
-def test_no_key_of_the_environment_is_in_ray_s_logs_or_the_run_folder(ray_here, plan_file, tmp_path):
-    from introspect.sweeps.run import sweep
-
-    sweep(plan_file, tmp_path / "run", max_trials=6, executor=ray_here)
+def test_no_key_of_the_environment_is_in_ray_s_logs_or_the_run_folder(run_and_killed):
     logs = Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs"
-    files = [file for folder in (logs, tmp_path / "run") for file in folder.rglob("*") if file.is_file()]
+    files = [file for folder in (logs, run_and_killed[0]) for file in folder.rglob("*") if file.is_file()]
     assert len(files) > 5
     assert not [file for file in files if KEY.encode() in file.read_bytes()]
 

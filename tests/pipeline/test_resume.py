@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 
+N_TRIALS = 24
 COMMAND = [sys.executable, "-c", "from introspect.cli.app import main; main()", "run"]
 
 
 def run(plan, folder, stop=None, after=0):
     """Run the command in a process of its own; send a signal once the folder has so many trials."""
     arguments = [*COMMAND, str(plan), "--out", str(folder), "--set", "max_new_tokens=40", "--set", "batch_size=2"]
+    arguments += ["--max-trials", str(N_TRIALS)]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         while stop is not None and process.poll() is None:
             trials = folder / "trials.jsonl"
@@ -42,4 +44,4 @@ def test_a_run_killed_and_interrupted_gives_the_trials_of_an_unbroken_one(plan_f
     assert run(plan_file, broken)[0] == 0
     assert trials.read_bytes().startswith(after_interrupt)
     assert sorted(trials.read_bytes().splitlines()) == sorted((whole / "trials.jsonl").read_bytes().splitlines())
-    assert trials.read_bytes().count(b"\n") == 54
+    assert trials.read_bytes().count(b"\n") == N_TRIALS

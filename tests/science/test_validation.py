@@ -7,9 +7,8 @@ import pytest
 
 ONE_EACH = (
     "introspector", "own-output reader", "either-way reader", "yes-sayer", "self–other confuser", "parrot",
-    "confabulator",
 )  # fmt: skip
-"""One for each clause, besides the introspector and one that makes up detail."""
+"""One for each clause, besides the introspector."""
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +52,14 @@ def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validatio
     assert min(sizes) >= 50
 
 
+@pytest.mark.slow  # one more study
 def test_detail_is_made_up_by_the_confabulator_and_not_by_the_introspector(root, validation):
     from introspect.analysis.studies import analyze_study
     from introspect.graders.detail_scores import detail_counts
     from introspect.organisms.catalog import specimen
-    from introspect.studies.validate import folder_of
+    from introspect.studies.validate import folder_of, validate
 
+    validate([3], [specimen("tiny", "confabulator", 0)], root)
     shares = {}
     for name in ("introspector", "confabulator"):
         study = analyze_study(root / f"{folder_of(specimen('tiny', name, 0))}-seed3")

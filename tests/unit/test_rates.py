@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from introspect.analysis.means import t_quantile
 from introspect.analysis.rates import Rate, clustered_rate, difference, effective_size, wilson
 from introspect.analysis.tables import METRICS, rate_of, rate_table
 
@@ -120,7 +121,8 @@ def test_units_that_do_not_differ_count_once_each(count):
 
 
 def test_where_trials_of_a_concept_always_agree_only_concepts_count():
-    assert effective_size([20, 20, 0, 0, 0, 0, 20, 0, 0, 0], [20] * 10) == pytest.approx(9)  # k - 1
+    of_ten = (t_quantile(199) / t_quantile(9)) ** 2
+    assert effective_size([20, 20, 0, 0, 0, 0, 20, 0, 0, 0], [20] * 10) == pytest.approx(9 * of_ten)  # k - 1
 
 
 def test_one_concept_counts_as_one_trial_however_often_it_is_asked():
@@ -135,7 +137,15 @@ def test_concepts_without_trials_do_not_count():
 
 def test_the_design_effect_by_hand():
     # two of three units of four trials: rates 1, 1/2, 0; variance over units 1/12, of independent trials 1/48
-    assert effective_size([4, 2, 0], [4, 4, 4]) == pytest.approx(12 * (1 / 48) / (1 / 12))
+    # Student's t for 11 and 2 degrees of freedom from a printed table: 2.201 and 4.303
+    assert effective_size([4, 2, 0], [4, 4, 4]) == pytest.approx(
+        12 * (1 / 48) / (1 / 12) * (2.201 / 4.303) ** 2, rel=1e-3
+    )
+
+
+@given(st.lists(st.integers(0, 1), min_size=2, max_size=40))
+def test_with_one_trial_a_concept_there_is_nothing_to_correct(counts):
+    assert effective_size(counts, [1] * len(counts)) == pytest.approx(len(counts) - (len(set(counts)) > 1), abs=1e-6)
 
 
 def test_independent_trials_count_in_full():
@@ -175,6 +185,19 @@ def test_the_interval_covers_where_the_naive_one_does_not(k, m, p, rho):
         naively += low <= p <= high
     assert covered / 1500 >= 0.92
     assert naively / 1500 < 0.8
+
+
+@pytest.mark.parametrize(("k", "m", "p", "rho"), [(5, 20, 0.3, 0.3), (5, 40, 0.3, 0.1), (10, 20, 0.3, 0.3)])
+def test_the_interval_covers_with_few_concepts_only_by_korn_and_graubard_s_factor(k, m, p, rho):
+    rng = np.random.default_rng(4)
+    covered = without = 0
+    for _ in range(1500):
+        rate = clustered_rate(beta_binomial(rng, k, m, p, rho), [m] * k)
+        low, high = wilson(rate.rate, rate.n_effective / (t_quantile(k * m - 1) / t_quantile(k - 1)) ** 2)
+        covered += rate.low <= p <= rate.high
+        without += low <= p <= high
+    assert covered / 1500 >= 0.93
+    assert without / 1500 < 0.915
 
 
 def outcome(arm, unit, noticed, named=False, layer=None, strength=None):

@@ -100,6 +100,16 @@ def test_the_key_changes_with_every_part_of_the_vector(other):
     assert make_spec(vector=other).key != make_spec().key
 
 
+def test_a_changed_copy_has_a_key_and_a_seed_of_its_own_also_where_the_first_key_was_asked_for():
+    spec = TrialSpec(**SPEC)
+    old = (spec.key, spec.seed)
+    other = spec.model_copy(update={"sample": 1})
+    assert (other.key, other.seed) == (TrialSpec(**SPEC | {"sample": 1}).key, TrialSpec(**SPEC | {"sample": 1}).seed)
+    assert (spec.key, spec.seed) == old
+    assert other.model_copy(update={"sample": 0}) == spec
+    assert spec.model_dump() == TrialSpec(**SPEC).model_dump()
+
+
 def test_the_key_of_a_trial_stays_what_stored_runs_know_it_by():
     assert SCHEMA_VERSION == 3  # another key means another version of the format
     assert make_spec().key == "a9b9461ad6307ec3b1c10608dc0a6a76"
