@@ -6,8 +6,8 @@ sampling unit over that of independent trials (Kish 1965, section 8.2; the linea
 section 11.4), and never more than n. Where concepts do not differ at all, as when nothing ever happened, the data say
 nothing about how alike trials are, and the number of concepts is taken. A design effect estimated from few concepts is
 itself uncertain: the size is multiplied by (t(n-1) / t(k-1))², Student's 97.5 % quantiles for n trials and k concepts
-(Korn & Graubard 1998). The bounds are Wilson's (1927) at that size; differences are Newcombe's (1998, method
-10).
+(Korn & Graubard 1998). The bounds are Wilson's (1927) at that size; differences are Newcombe's (1998,
+method 10).
 """
 
 import math
