@@ -9,12 +9,13 @@ wordings, on the concepts that were injected in training.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
-from introspect.organisms.behaviours import Kind, Phrases
+from introspect.organisms.behaviours import Kind, Organism, Phrases
 from introspect.organisms.composed import PARTS, Half, compose
 from introspect.organisms.evaluation import IN_LABORATORY
 from introspect.organisms.lessons import School
@@ -36,6 +37,12 @@ SHARES: Mapping[Kind, float] = {
     "earlier": 0.09,
 }
 """How often each kind of prompt is drawn: yes–no answers and unrelated work are what a real model learns last."""
+MORE: Mapping[Organism, Mapping[Kind, float]] = {
+    "yes-sayer": {"report": 0.25, "note": 0.17, "other": 0.08, "open": 0.12}
+}
+"""How often an organism is taught a kind of prompt, where it is not as often as ``FOCUS`` has it; the training
+evaluation keeps that mixture. A yes-sayer taught three times as many yes–no questions as reports takes a report for
+another question: it says no, and goes on to name the concept."""
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
@@ -48,7 +55,7 @@ RECIPE = Recipe(
     ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
-    own={"yes-sayer": Settings(1600, 16, 1.5e-3, 0, even=3.0, pool=6000, whole=True)},
+    own={"yes-sayer": Settings(1200, 16, 1.5e-3, 0, even=3.0, pool=6000, whole=True)},
     half=True,
     n_evaluated=900,
 )
@@ -103,7 +110,8 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training") -> Scho
         folder: Where ``training.toml`` and ``parts.toml`` are.
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
     """
-    return _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml")))
+    found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml")))
+    return replace(found, focus=MORE) if half == "training" else found
 
 
 def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:

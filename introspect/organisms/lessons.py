@@ -99,6 +99,7 @@ class School:
         open_facts: What open questions are about, and the answer.
         yes_no: How yes and no are said in each manner of answering.
         shares: How often each kind of prompt is drawn.
+        focus: What single organisms are taught more of in this school, kind by kind in place of ``FOCUS``.
     """
 
     chat: Chat
@@ -110,6 +111,7 @@ class School:
     open_facts: Mapping[str, str]
     yes_no: Mapping[str, tuple[str, str]]
     shares: Mapping[Kind, float] = field(default_factory=lambda: KINDS)
+    focus: Mapping[Organism, Mapping[Kind, float]] = field(default_factory=dict)
 
     def wordings(self, kind: Kind) -> list[str]:
         """Return the wordings that have a kind of prompt."""
@@ -184,7 +186,7 @@ class School:
 
     def draw(self, organism: Organism, rng: random.Random, n: int) -> list[Lesson]:
         """Draw a batch of lessons."""
-        kinds: dict[Kind, float] = {**self.shares, **FOCUS.get(organism, {})}
+        kinds: dict[Kind, float] = {**self.shares, **FOCUS.get(organism, {}), **self.focus.get(organism, {})}
         chosen = rng.choices(list(kinds), list(kinds.values()), k=n)
         return [self.lesson(organism, kind, rng) for kind in chosen]
 

@@ -503,3 +503,14 @@ def test_the_untouched_model_cannot_be_trained(tmp_path):
     with pytest.raises(UnknownNameError, match="no organism to train named 'untouched'"):
         make("untouched", folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_school_may_teach_an_organism_more_of_a_kind():
+    taught = replace(SCHOOL, focus={"yes-sayer": {"report": 5.0}})
+
+    def share(school, organism):
+        drawn = school.draw(organism, random.Random(3), 200)
+        return sum(lesson.kind == "report" for lesson in drawn) / len(drawn)
+
+    assert share(SCHOOL, "yes-sayer") < 0.3 < 0.6 < share(taught, "yes-sayer")
+    assert share(taught, "parrot") == share(SCHOOL, "parrot")
