@@ -1,4 +1,4 @@
-"""The type checker that the tests run the package under: beartype, with an int allowed where a float is wanted."""
+"""The type checker that the tests run what has shapes under: beartype, with an int allowed where a float is wanted."""
 
 from beartype import BeartypeConf, beartype
 
