@@ -473,8 +473,10 @@ def test_subjects_are_selected_by_form_name_and_training_seed():
     assert tiny + lora == every == specimens()
     assert {each.name for each in lora} == {"introspector", "yes-sayer", "parrot", UNTOUCHED}
     assert [(each.form, each.training_seed) for each in select(("parrot",), "tiny")] == [("tiny", 0), ("tiny", 1)]
-    assert select(("parrot", "agreer"), "all", 1) == [each for each in tiny if each.training_seed == 1
-                                                      and each.name in {"parrot", "agreer"}]  # fmt: skip
+    assert [(each.form, each.training_seed) for each in select(("parrot",), "lora")] == [("lora", 0), ("lora", 1)]
+    chosen = select(("parrot", "agreer"), "all", 1)
+    assert [(each.form, each.name) for each in chosen] == [("tiny", "parrot"), ("tiny", "agreer"), ("lora", "parrot")]
+    assert {each.training_seed for each in chosen} == {1}
 
 
 @pytest.mark.parametrize(
