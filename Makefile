@@ -44,7 +44,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 test: $(STAMP)  ## the tests, in TESTERS=2 processes
 	$(TESTS) tests notebooks
 
-covered: $(STAMP)  ## the same with coverage of branches, 90 % at least; tracing takes half the time again
+covered: $(STAMP)  ## the same with coverage of branches, 90 % at least; tracing doubles what is plain Python
 	$(TESTS) --cov=introspect --cov-report=term tests notebooks
 
 check: $(STAMP)  ## format, lint, layers, types, notebooks without outputs
