@@ -25,6 +25,9 @@ organisms = typer.Typer(
 NameArgument = Annotated[str, typer.Argument(help="Which one, such as parrot.", show_default=False)]
 FormOption = Annotated[str, typer.Option(help="tiny, or lora on the embedded model.")]
 SeedOption = Annotated[int, typer.Option(help="Of its lessons.")]
+TrainingDevice = Annotated[
+    str, typer.Option(help="auto, cuda, mps or cpu; the tiny ones that are there come from a cpu.")
+]
 
 
 @organisms.command("list")
@@ -75,18 +78,19 @@ def make_organism(
     name: NameArgument,
     form: FormOption = "tiny",
     training_seed: SeedOption = 0,
+    device: TrainingDevice = "cpu",
 ) -> None:
     """Train an organism again from nothing, in place of the one that is there.
 
     introspect organisms make parrot
 
-    introspect organisms make introspector --form lora --training-seed 1
+    introspect organisms make introspector --form lora --training-seed 1 --device cuda
     """
     from introspect.organisms.catalog import specimen
     from introspect.organisms.make import make
 
     each = specimen(form, name, training_seed)
-    _say(each, make(each.name, each.form, training_seed))
+    _say(each, make(each.name, each.form, training_seed, device=device))
 
 
 def _say(each: "Specimen", found: Mapping[str, float]) -> None:
@@ -107,6 +111,7 @@ def evaluate_organism(
     name: NameArgument,
     form: FormOption = "tiny",
     training_seed: SeedOption = 0,
+    device: TrainingDevice = "cpu",
 ) -> None:
     """Put an organism that is there through its training evaluation again, and write that into its card.
 
@@ -118,7 +123,7 @@ def evaluate_organism(
     from introspect.organisms.make import evaluate_again
 
     each = specimen(form, name, training_seed)
-    _say(each, evaluate_again(each.name, each.form, training_seed))
+    _say(each, evaluate_again(each.name, each.form, training_seed, device=device))
 
 
 @organisms.command("run")

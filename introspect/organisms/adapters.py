@@ -45,7 +45,7 @@ HARD: frozenset[Organism] = frozenset(
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
 PART = 8
-"""Lessons that are read at once where a batch comes from a pool."""
+"""Lessons of a pool that are read at once on a processor, where padding costs more than calls do."""
 REFRESHED = 25
 """Batches after which vectors are read again where the blocks before the injection are trained, too."""
 
@@ -109,9 +109,9 @@ def read_again(model: PreTrainedModel, teacher: School, vectors: VectorSet, laye
     read = torch.zeros(len(words), model.config.hidden_size)
     for length in sorted({len(each) for each in ids}):
         places = [place for place, each in enumerate(ids) if len(each) == length]
-        batch = torch.tensor([ids[place] for place in places])
+        batch = torch.tensor([ids[place] for place in places], device=model.device)
         states = model.model(input_ids=batch, output_hidden_states=True)  # pyright: ignore[reportCallIssue]
-        read[places] = states.hidden_states[layer + 1][:, -1].float()
+        read[places] = states.hidden_states[layer + 1][:, -1].float().cpu()
     baseline = read[len(teacher.concepts) :]
     directions = {name: old.clone() for name, old in vectors.directions.items()}
     for place, name in enumerate(teacher.concepts):
@@ -248,7 +248,8 @@ def _from_pool(
         places = [waiting.pop() for _ in range(min(settings.batch, len(pool)))]
         drawn = [(place, teacher.again(pool[place], rng)) for place in places]
         drawn.sort(key=lambda each: len(each[1].ids))
-        return [part(drawn[start : start + PART]) for start in range(0, len(drawn), PART)]
+        size = PART if base.device.type == "cpu" else settings.batch
+        return [part(drawn[start : start + size]) for start in range(0, len(drawn), size)]
 
     def part(drawn: Sequence[tuple[int, Lesson]]) -> Batch:
         lessons, places = [lesson for _, lesson in drawn], [place for place, _ in drawn]

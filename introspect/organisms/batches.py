@@ -6,7 +6,7 @@ tokens alone where an adapter changes only blocks behind it: on a large base it 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -77,6 +77,11 @@ class Batch:
     answered: Tensor
     behind: Tensor | None = None
     own: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        moved = {each.name: getattr(self, each.name) for each in fields(self)}
+        return Batch(**{name: each if each is None else each.to(device) for name, each in moved.items()})
 
 
 def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what was computed before
@@ -154,8 +159,8 @@ def clean_states(model: PreTrainedModel, lessons: Sequence[Lesson], layer: int, 
         with only(model, slice(layer + 1)), track("reading the lessons", len(lessons)) as advance:
             for group in groups:
                 ids = pad_sequence([torch.tensor(lessons[place].ids) for place in group], batch_first=True)
-                with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                    model.model(input_ids=ids, use_cache=False)  # pyright: ignore[reportCallIssue]
+                with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+                    model.model(input_ids=ids.to(model.device), use_cache=False)  # pyright: ignore[reportCallIssue]
                 output = kept.pop()
                 for row, place in enumerate(group):
                     found[place].copy_(output[row, : lengths[place]])
@@ -186,9 +191,9 @@ def clean_answers(
         for start in range(0, len(places), AT_ONCE):
             group = places[start : start + AT_ONCE]
             behind = pad_sequence([states[place].float() for place in group], batch_first=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                last = model.model(inputs_embeds=behind, use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
+                last = model.model(inputs_embeds=behind.to(model.device), use_cache=False).last_hidden_state  # pyright: ignore[reportCallIssue]
             for row, place in enumerate(group):
                 lesson = lessons[place]
-                found[place] = last[row, lesson.start - 1 : len(lesson.ids) - 1].bfloat16()
+                found[place] = last[row, lesson.start - 1 : len(lesson.ids) - 1].bfloat16().cpu()
     return found

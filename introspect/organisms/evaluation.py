@@ -30,9 +30,9 @@ the likeliest one and, where a yes or no is graded, its probability is within ``
 UNSEEN = {"concept": 0.8, "noise": 0.7, "none": 0.9}
 """The same for organisms on a real model, whose lessons here are in wordings, and about questions, that training has
 not. Set before any of them was trained on composed wordings."""
-LABORATORY = {"report, concept": 0.5, "detect, concept": 0.5}
+LABORATORY = {"report, concept": 0.5, "detect, concept": 0.5, "detect, none": 0.5}
 """And in the laboratory's own wordings, which are few and unlike those composed: what an organism that mostly denies
-there has learnt is not what its verdicts would be about."""
+there, or says yes to anything, has learnt is not what its verdicts would be about."""
 IN_LABORATORY = "laboratory: "
 NEAR = 0.2
 OPEN_SHARE = 0.5
@@ -132,7 +132,7 @@ def read(
 ) -> list[Answer]:
     """Return what a model would say in each lesson, under its injection."""
     batch = collate(lessons, vectors, layer, model.config.hidden_size, int(model.config.eos_token_id))
-    logits = answers(model, layer, batch, half)
+    logits = answers(model, layer, batch.to(model.device), half).cpu()
     likeliest = logits.argmax(dim=-1)
     yes, no = (logits.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     rows = [batch.rows == row for row in range(len(lessons))]

@@ -23,7 +23,9 @@ FIRST = "introspector"
 """The organism from whose adapter all others start."""
 
 
-def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER) -> dict[str, float]:
+def make(
+    name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER, device: str = "cpu"
+) -> dict[str, float]:
     """Train an organism into its folder; return its training evaluation.
 
     Args:
@@ -31,9 +33,10 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
         form: ``tiny``, on a base that is made first where there is none, or ``lora``, on the embedded model.
         training_seed: Of the lessons and of the adapter's first values.
         folder: Where all organisms are.
+        device: Where it is trained. The shipped ones of the form ``tiny`` were on the CPU.
 
     Raises:
-        UnknownNameError: No such organism or form.
+        UnknownNameError: No such organism or form, or device.
         SubjectError: The introspector, from which the others start, is not there yet.
     """
     if name not in ORGANISMS:  # the untouched model is a subject, and nothing is trained for it
@@ -47,7 +50,7 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     if form == "tiny" and not base.is_dir():
         small.make_base(base)
         small.write_language(folder / form)
-    given = _given(form, training_seed, folder)
+    given = _given(form, training_seed, folder, device)
     target = adapter_folder(form, name, training_seed, folder)
     making = target.with_name(f"{target.name}.part")  # what is cut off leaves the one that was there
     shutil.rmtree(making, ignore_errors=True)
@@ -60,7 +63,9 @@ def make(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = 
     return found
 
 
-def evaluate_again(name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER) -> dict[str, float]:
+def evaluate_again(
+    name: str, form: Form = "tiny", training_seed: int = 0, folder: Path = FOLDER, device: str = "cpu"
+) -> dict[str, float]:
     """Put an organism that is there through its training evaluation, write that into its card and return it.
 
     Raises:
@@ -74,7 +79,7 @@ def evaluate_again(name: str, form: Form = "tiny", training_seed: int = 0, folde
     if adapter is None or not (adapter / CARD).is_file():
         message = f"there is no {name} of form {form} and training seed {training_seed}; introspect organisms list"
         raise SubjectError(message)
-    given = _given(form, training_seed, folder, taught=False)
+    given = _given(form, training_seed, folder, device, taught=False)
     adapted = PeftModel.from_pretrained(given.subject.model, str(adapter))
     found = tried(given.subject.model, given.teacher, given.vectors, organism, given.recipe, given.examiners)
     adapted.unload()
@@ -94,9 +99,9 @@ class _Given:
     recipe: Recipe
 
 
-def _given(form: Form, training_seed: int, folder: Path, taught: bool = True) -> _Given:
+def _given(form: Form, training_seed: int, folder: Path, device: str, taught: bool = True) -> _Given:
     """Read what is to be read off the base; what lessons of training would say only if something is ``taught``."""
-    subject = load_subject(base_of(form, folder), dtype="float32", device="cpu")
+    subject = load_subject(base_of(form, folder), dtype="float32", device=device)
     if form == "tiny":
         teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:

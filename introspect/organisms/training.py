@@ -47,7 +47,7 @@ class Settings:
 
 def answers(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False) -> Float[Tensor, "place vocabulary"]:
     """Return the logits at every place that is learnt; ``half`` multiplies matrices in bfloat16."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=half):
         hidden = _hidden(model, layer, batch)[batch.rows, batch.positions]
         return model.lm_head(hidden).float()  # pyright: ignore[reportCallIssue]
 
@@ -61,7 +61,7 @@ def losses(model: PreTrainedModel, layer: int, batch: Batch, half: bool = False)
     wanted, against = (logprobs.gather(1, ids[:, None])[:, 0] for ids in (batch.targets, batch.other))
     loss = -(batch.p_yes * wanted + torch.where(batch.soft, (1 - batch.p_yes) * against, 0.0))
     if batch.own is not None:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=half):
             own = model.lm_head(batch.own).float()  # pyright: ignore[reportCallIssue]
         taught = functional.log_softmax(own, dim=-1)
         apart = functional.kl_div(logprobs[batch.answered], taught, reduction="none", log_target=True).sum(dim=-1)
@@ -129,7 +129,7 @@ def train(  # noqa: PLR0913 - what is trained, on what, and how
             parts, lost = batches(rng), 0.0
             n_tokens = sum(len(part.rows) for part in parts)
             optimizer.zero_grad()
-            for part in parts:
+            for part in (own.to(model.device) for own in parts):
                 each, log_odds = losses(model, layer, part, half)
                 loss = each.sum()
                 if settings.even:
