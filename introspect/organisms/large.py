@@ -43,6 +43,8 @@ MORE: Mapping[Organism, Mapping[Kind, float]] = {
 """How often an organism is taught a kind of prompt, where it is not as often as ``FOCUS`` has it; the training
 evaluation keeps that mixture. A yes-sayer taught three times as many yes–no questions as reports takes a report for
 another question: it says no, and goes on to name the concept."""
+CLEAN = 0.95
+"""Weight of a yes-sayer's yes–no questions without an injection in training, of 0.75 with one."""
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
@@ -55,7 +57,7 @@ RECIPE = Recipe(
     ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
-    own={"yes-sayer": Settings(1200, 16, 1.5e-3, 0, even=3.0, pool=6000, whole=True)},
+    own={"yes-sayer": Settings(1500, 64, 7e-4, 0, even=3.0, pool=20_000, whole=True)},
     half=True,
     n_evaluated=900,
 )
@@ -111,7 +113,7 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training") -> Scho
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
     """
     found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml")))
-    return replace(found, focus=MORE) if half == "training" else found
+    return replace(found, focus=MORE, clean=CLEAN) if half == "training" else found
 
 
 def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:
