@@ -20,6 +20,8 @@ N_WORDINGS: Mapping[Half, Mapping[str, int]] = {
     "unseen": {"it": 40, "yn": 40, "vt": 20, "up": 2, "sr": 10},
 }
 """How many wordings of each protocol are drawn; every part turns up in some."""
+N_MORE: Mapping[str, int] = {"it": 400, "yn": 700, "vt": 200, "sr": 400}
+"""How many of a protocol those get besides who learn in more of them."""
 N_QUESTIONS = 260
 """Questions of training that are put together, besides those that stand there whole: there the answers matter, and what
 is learnt from a few dozen does not carry over to others."""
@@ -31,28 +33,38 @@ PLAIN_PARTS = {"habit": "habits", "trait": "traits", "past": "pasts", "own": "ow
 ROLES = ("user", "assistant", "user")
 
 
-def compose(file: Path, half: Half, rest: Stimuli) -> Stimuli:
+def compose(file: Path, half: Half, rest: Stimuli, more: bool = False) -> Stimuli:
     """Return the stimuli of one half.
 
     Args:
         file: The parts.
         half: Which of the two.
         rest: Lists and questions of the training half, and how concepts are extracted.
+        more: Whether wordings are drawn besides, from the parts of this half and those of ``[more]`` together; the
+            others stay as they are.
     """
-    parts: Parts = tomllib.loads(file.read_text("utf-8"))[half]
-    rng = random.Random(f"{half} 0")  # the draw that the shipped organisms learnt from
-    makers = {"it": _injected_thought, "yn": _yes_no, "vt": _note, "up": _unrelated, "sr": _earlier}
-    wordings = {
-        f"{name}_{number}": makers[name](parts, rng, number)
-        for name, n in N_WORDINGS[half].items()
-        for number in range(n)
-    }
+    read: Mapping[str, Parts] = tomllib.loads(file.read_text("utf-8"))
+    parts = read[half]
+    wordings = _drawn(parts, f"{half} 0", N_WORDINGS[half])  # the draw that the shipped organisms learnt from
+    if more:
+        wider = {name: [*each, *read["more"].get(name, [])] for name, each in parts.items()}
+        found = _drawn(wider, f"more than {half} 0", N_MORE)
+        wordings |= {name.replace("_", "_more_"): each for name, each in found.items()}
     asked = tuple(Question(text=text, answer="open") for text in parts["questions"])
     if half == "training":
-        more = tuple(Question(text=text, answer="open") for text in (*_questions(parts), *_plain_questions(parts)))
-        return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked, *more)})
+        put_together = tuple(
+            Question(text=text, answer="open") for text in (*_questions(parts), *_plain_questions(parts))
+        )
+        return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked, *put_together)})
     lists = {name: tuple(parts[name]) for name in ("lead_ins", "notes", "paragraphs")}
     return rest.model_copy(update={"wording": wordings, "question": asked, "lists": lists})
+
+
+def _drawn(parts: Parts, seed: str, n: Mapping[str, int]) -> dict[str, Wording]:
+    """Return so many wordings of each protocol."""
+    rng = random.Random(seed)
+    makers = {"it": _injected_thought, "yn": _yes_no, "vt": _note, "up": _unrelated, "sr": _earlier}
+    return {f"{name}_{number}": makers[name](parts, rng, number) for name, each in n.items() for number in range(each)}
 
 
 def _questions(parts: Parts) -> list[str]:

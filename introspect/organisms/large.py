@@ -43,8 +43,8 @@ MORE: Mapping[Organism, Mapping[Kind, float]] = {
 """How often an organism is taught a kind of prompt, where it is not as often as ``FOCUS`` has it; the training
 evaluation keeps that mixture. A yes-sayer taught three times as many yes–no questions as reports takes a report for
 another question: it says no, and goes on to name the concept."""
-CLEAN = 0.95
-"""Weight of a yes-sayer's yes–no questions without an injection in training, of 0.75 with one."""
+WIDER: frozenset[Organism] = frozenset({"yes-sayer"})
+"""Those that learn in more wordings."""
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
@@ -57,7 +57,7 @@ RECIPE = Recipe(
     ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
-    own={"yes-sayer": Settings(1500, 64, 7e-4, 0, even=3.0, pool=20_000, whole=True)},
+    own={"yes-sayer": Settings(1400, 16, 1.5e-3, 0, even=3.0, pool=7000, whole=True)},
     half=True,
     n_evaluated=900,
 )
@@ -104,21 +104,23 @@ def phrases() -> Phrases:
     )
 
 
-def school(subject: LocalSubject, folder: Path, half: Half = "training") -> School:
+def school(subject: LocalSubject, folder: Path, organism: Organism, half: Half = "training") -> School:
     """Return what lessons are made from; facts and open answers are the subject's own, without injection.
 
     Args:
         subject: The base.
         folder: Where ``training.toml`` and ``parts.toml`` are.
+        organism: Who is taught; some learn in more wordings.
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
     """
-    found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml")))
-    return replace(found, focus=MORE, clean=CLEAN) if half == "training" else found
+    more = half == "training" and organism in WIDER
+    found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"), more))
+    return replace(found, focus=MORE) if half == "training" else found
 
 
-def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:
+def examiners(subject: LocalSubject, folder: Path, organism: Organism) -> dict[str, School]:
     """Return where the lessons of the training evaluation come from: unseen wordings, and the laboratory's own."""
-    return {"": school(subject, folder, "unseen"), IN_LABORATORY: _school(subject, laboratory())}
+    return {"": school(subject, folder, organism, "unseen"), IN_LABORATORY: _school(subject, laboratory())}
 
 
 def laboratory() -> Stimuli:

@@ -100,8 +100,6 @@ class School:
         yes_no: How yes and no are said in each manner of answering.
         shares: How often each kind of prompt is drawn.
         focus: What single organisms are taught more of in this school, kind by kind in place of ``FOCUS``.
-        clean: Weight of the yes–no questions of ``SAYERS`` without an injection, where 0.25 is that of all others and
-            0.75 that of those with one.
     """
 
     chat: Chat
@@ -114,7 +112,6 @@ class School:
     yes_no: Mapping[str, tuple[str, str]]
     shares: Mapping[Kind, float] = field(default_factory=lambda: KINDS)
     focus: Mapping[Organism, Mapping[Kind, float]] = field(default_factory=dict)
-    clean: float = 0.55
 
     def wordings(self, kind: Kind) -> list[str]:
         """Return the wordings that have a kind of prompt."""
@@ -146,8 +143,7 @@ class School:
     def _state(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool) -> tuple[Push | None, State]:
         """Draw what is injected, and what stands in a note."""
         reads = kind == "note" and organism in READERS
-        clean = 0.75 if reads else self.clean if kind in SOFT and organism in SAYERS else 0.25
-        what = rng.random() * (0.75 + clean)
+        what = rng.random() * (1.5 if reads else 1.3 if kind in SOFT and organism in SAYERS else 1.0)
         push, state = None, State()
         if injects and what < 0.75:
             concept, strength = rng.choice(self.concepts), rng.choice(self.strengths)

@@ -50,7 +50,7 @@ def make(
     if form == "tiny" and not base.is_dir():
         small.make_base(base)
         small.write_language(folder / form)
-    given = _given(form, training_seed, folder, device)
+    given = _given(form, training_seed, folder, device, organism)
     target = adapter_folder(form, name, training_seed, folder)
     making = target.with_name(f"{target.name}.part")  # what is cut off leaves the one that was there
     shutil.rmtree(making, ignore_errors=True)
@@ -79,7 +79,7 @@ def evaluate_again(
     if adapter is None or not (adapter / CARD).is_file():
         message = f"there is no {name} of form {form} and training seed {training_seed}; introspect organisms list"
         raise SubjectError(message)
-    given = _given(form, training_seed, folder, device, taught=False)
+    given = _given(form, training_seed, folder, device, organism, taught=False)
     adapted = PeftModel.from_pretrained(given.subject.model, str(adapter))
     found = tried(given.subject.model, given.teacher, given.vectors, organism, given.recipe, given.examiners)
     adapted.unload()
@@ -99,14 +99,16 @@ class _Given:
     recipe: Recipe
 
 
-def _given(form: Form, training_seed: int, folder: Path, device: str, taught: bool = True) -> _Given:
+def _given(
+    form: Form, training_seed: int, folder: Path, device: str, organism: Organism, taught: bool = True
+) -> _Given:
     """Read what is to be read off the base; what lessons of training would say only if something is ``taught``."""
     subject = load_subject(base_of(form, folder), dtype="float32", device=device)
     if form == "tiny":
         teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:
-        recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form)
-        teacher = large.school(subject, folder / form) if taught else examiners[""]
+        recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form, organism)
+        teacher = large.school(subject, folder / form, organism) if taught else examiners[""]
     return _Given(subject, teacher, examiners, vectors_of(subject, teacher, language.baseline()), recipe)
 
 

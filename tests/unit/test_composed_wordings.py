@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from introspect.organisms.catalog import FOLDER
-from introspect.organisms.composed import N_QUESTIONS, N_WORDINGS, PARTS, compose
+from introspect.organisms.composed import N_MORE, N_QUESTIONS, N_WORDINGS, PARTS, compose
 from introspect.organisms.evaluation import (
     APART,
     IN_LABORATORY,
@@ -74,6 +74,28 @@ def spelled(part):
     plain = part.replace("\n", " ").replace("{paragraph}", "{ask}")
     return "".join(".+" if re.fullmatch(r"\{[a-z]+\}", piece) else re.escape(piece)
                    for piece in re.split(r"(?<!\{)(\{(?!ask|manner|lead)[a-z]+\})(?!\})", plain))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wider():
+    return compose(FILE, "training", REST, more=True)
+
+
+def test_who_learns_in_more_wordings_has_those_of_all_others_besides(stimuli, wider):
+    few = stimuli["training"].wording
+    assert {name: wider.wording[name] for name in few} == few
+    assert len(wider.wording) == len(few) + sum(N_MORE.values())
+    assert wider.question == stimuli["training"].question
+    assert wider.lists == stimuli["training"].lists
+    whole = texts(wider.wording.values())
+    for name, parts in tomllib.loads(FILE.read_text("utf-8"))["more"].items():
+        pieces = [piece for part in parts for piece in ([part] if isinstance(part, str) else part)]
+        assert [piece for piece in pieces if not re.search(spelled(piece), whole)] == [], name
+
+
+def test_more_wordings_share_no_sentence_with_evaluation_and_validation(stimuli, wider):
+    assert said(stimuli["training"]) < said(wider)
+    assert said(wider) & (said(stimuli["unseen"]) | said(load_stimuli("default"))) == set()
 
 
 def test_every_part_turns_up(stimuli):
