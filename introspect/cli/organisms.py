@@ -46,8 +46,8 @@ def list_organisms(as_json: JsonOption = False) -> None:
         print_json([_card(each) for each in specimens()])
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in ("organism", "form", "training seed", "concept", "noise", "no injection", "behaviour"):
-        table.add_column(head)
+    for head in ("organism", "form", "seed", "concept", "noise", "none", "behaviour"):
+        table.add_column(head, no_wrap=head == "organism")
     for each in specimens():
         card = each.adapter / CARD if each.adapter else None
         if card is None or not card.is_file():
@@ -58,9 +58,8 @@ def list_organisms(as_json: JsonOption = False) -> None:
         short = "; ".join(passed(each.name, found, each.form)) or "as wanted"
         table.add_row(each.name, each.form, str(each.training_seed), *shares, short)
     Console(highlight=False).print(table)
-    Console(highlight=False).print(
-        Text("Shares of new lessons that come out right, by what is injected (docs/organisms.md).", style="dim")
-    )
+    said = "seed: of its training. Shares of new lessons that come out right, by what is injected (docs/organisms.md)."
+    Console(highlight=False).print(Text(said, style="dim"))
 
 
 def _card(each: "Specimen") -> dict[str, Any]:

@@ -88,9 +88,19 @@ def _device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except RuntimeError as error:
         raise UnknownNameError("device", device, DEVICES) from error
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    n = there.get(found.type, 1)
+    if n <= (found.index or 0):
+        seen = ", ".join(name for name, count in (*there.items(), ("cpu", 1)) if count)
+        numbered = f"only {n} of {found.type}" if n else f"no {found.type} device"
+        message = (
+            f"the device is to be {device}, and torch sees {numbered} here; there is {seen}, and auto takes the first"
+        )
+        raise SubjectError(message)
+    return found
 
 
 def _locate(name: str, revision: str | None, trust_remote_code: bool) -> tuple[Path, list[Path]]:

@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 
-N_TRIALS = 24
+N_TRIALS = 16
 COMMAND = [sys.executable, "-c", "from introspect.cli.app import main; main()", "run"]
 
 
 def run(plan, folder, stop=None, after=0):
     """Run the command in a process of its own; send a signal once the folder has so many trials."""
-    arguments = [*COMMAND, str(plan), "--out", str(folder), "--set", "max_new_tokens=40", "--set", "batch_size=2"]
+    arguments = [*COMMAND, str(plan), "--out", str(folder), "--set", "max_new_tokens=24", "--set", "batch_size=2"]
     arguments += ["--max-trials", str(N_TRIALS)]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         while stop is not None and process.poll() is None:

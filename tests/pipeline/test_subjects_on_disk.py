@@ -44,6 +44,19 @@ def test_a_file_and_the_folder_it_unpacks_to_answer_alike(gguf_file, model_folde
     assert file.chat.ask("Hi").ids == unpacked.chat.ask("Hi").ids
 
 
+@pytest.mark.parametrize(("there", "asked", "says"), [
+    (0, "cuda", "the device is to be cuda, and torch sees no cuda device here; there is cpu, and auto takes the first"),
+    (2, "cuda:3", "torch sees only 2 of cuda here; there is cuda, cpu"),
+    (0, "gpu", "there is no device named 'gpu'; did you mean 'cpu'?"),
+])  # fmt: skip
+def test_a_device_that_is_not_there_is_one_sentence(gguf_file, monkeypatch, there, asked, says):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(IntrospectError) as told:
+        load_subject(gguf_file, device=asked)
+    assert says in str(told.value)
+
+
 def test_other_weights_another_template_or_another_adapter_are_another_fingerprint(
     gguf_file, tmp_path, model_folder, adapter
 ):
