@@ -39,7 +39,7 @@ demo: $(STAMP)  ## the main job on the embedded model, into runs/demo
 	$(BIN)/introspect report $(RUN)/smollm2 $(RUN)/introspector --out $(RUN)/report.html
 	$(BIN)/introspect analyze $(RUN)/smollm2
 
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile -m 'not slow' --durations=10 --nbmake
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder -m 'not slow' --durations=10 --nbmake
 
 test: $(STAMP)  ## the tests, in TESTERS=2 processes
 	$(TESTS) tests notebooks

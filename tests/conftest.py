@@ -23,13 +23,27 @@ if loaded := [name for name in CHECKED if name in sys.modules]:
 install_import_hook(CHECKED, "shapecheck.checked")
 
 
+LONGEST = ("science", "notebooks", "browser", "pipeline", "docs", "contract", "unit")
+"""Parts by how long a file of theirs takes: of two processes none is to begin one of minutes when the other is done."""
+
+
+def part_of(path: Path) -> str:
+    """Return the part of the tests that a file belongs to."""
+    parts = path.relative_to(PACKAGE.parent).parts
+    return parts[1] if parts[0] == "tests" else parts[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {part: place for place, part in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(part_of(item.path), len(places)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     seconds: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                parts = report.nodeid.split("/")
-                seconds[parts[1] if parts[0] == "tests" else parts[0]] += report.duration
+                seconds[part_of(PACKAGE.parent / report.nodeid.split("::")[0])] += report.duration
     if seconds:
         terminalreporter.section("seconds by part")
         for part, duration in seconds.most_common():
