@@ -6,7 +6,7 @@ tokens alone where an adapter changes only blocks behind it: on a large base it 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -80,8 +80,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
-        moved = {each.name: getattr(self, each.name) for each in fields(self)}
-        return Batch(**{name: each if each is None else each.to(device) for name, each in moved.items()})
+        parts = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return replace(self, **{name: part.to(device) for name, part in parts if part is not None})
 
 
 def collate(  # noqa: PLR0913 - lessons, what is injected into them, and what was computed before

@@ -4,7 +4,7 @@ import copy
 import json
 import random
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import pytest
@@ -99,6 +99,14 @@ def test_log_odds_taught_by_their_distance_come_closer_to_it(subject, teacher, v
         folder = tmp_path / str(even)
         found[even] = make_adapter(subject, teacher, vectors, "agreer", recipe, settings, folder)[FAR]
     assert found[0.3] < found[0.0]
+
+
+def test_a_batch_goes_to_a_device_whole(teacher):
+    batch = collate(teacher.draw("introspector", random.Random(0), 4), None, small.LAYER, WIDTH, 2)
+    moved = batch.to(torch.device("meta"))
+    for each in fields(batch):
+        part, there = getattr(batch, each.name), getattr(moved, each.name)
+        assert there is None if part is None else (there.device.type == "meta" and there.shape == part.shape)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
