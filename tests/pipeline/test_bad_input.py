@@ -124,3 +124,16 @@ def test_a_misspelled_verb_or_option_is_told_the_near_miss(command, arguments, n
     assert finished.code == 2
     assert "Traceback" not in finished.err
     assert near in finished.err
+
+
+@pytest.mark.parametrize("verb", ["make", "evaluate"])
+def test_an_organism_is_left_as_it_is_where_the_device_is_none(command, verb):
+    from introspect.organisms.adapters import CARD
+    from introspect.organisms.catalog import adapter_folder
+
+    card = adapter_folder("tiny", "parrot", 0) / CARD
+    before = card.read_bytes()
+    finished = command("organisms", verb, "parrot", "--device", "gpu")
+    assert finished.code == 2
+    assert "there is no device named 'gpu'; did you mean 'cpu'?" in finished.err
+    assert card.read_bytes() == before
