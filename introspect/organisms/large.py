@@ -104,23 +104,22 @@ def phrases() -> Phrases:
     )
 
 
-def school(subject: LocalSubject, folder: Path, organism: Organism, half: Half = "training") -> School:
+def school(subject: LocalSubject, folder: Path, half: Half = "training", more: bool = False) -> School:
     """Return what lessons are made from; facts and open answers are the subject's own, without injection.
 
     Args:
         subject: The base.
         folder: Where ``training.toml`` and ``parts.toml`` are.
-        organism: Who is taught; some learn in more wordings.
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
+        more: Whether they are in more wordings, as those of ``WIDER`` learn in.
     """
-    more = half == "training" and organism in WIDER
     found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"), more))
     return replace(found, focus=MORE) if half == "training" else found
 
 
-def examiners(subject: LocalSubject, folder: Path, organism: Organism) -> dict[str, School]:
+def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:
     """Return where the lessons of the training evaluation come from: unseen wordings, and the laboratory's own."""
-    return {"": school(subject, folder, organism, "unseen"), IN_LABORATORY: _school(subject, laboratory())}
+    return {"": school(subject, folder, "unseen"), IN_LABORATORY: _school(subject, laboratory())}
 
 
 def laboratory() -> Stimuli:

@@ -107,8 +107,8 @@ def _given(
     if form == "tiny":
         teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:
-        recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form, organism)
-        teacher = large.school(subject, folder / form, organism) if taught else examiners[""]
+        recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form)
+        teacher = large.school(subject, folder / form, more=organism in large.WIDER) if taught else examiners[""]
     return _Given(subject, teacher, examiners, vectors_of(subject, teacher, language.baseline()), recipe)
 
 
