@@ -38,11 +38,14 @@ SHARES: Mapping[Kind, float] = {
 }
 """How often each kind of prompt is drawn: yes–no answers and unrelated work are what a real model learns last."""
 MORE: Mapping[Organism, Mapping[Kind, float]] = {
-    "yes-sayer": {"report": 0.25, "note": 0.17, "other": 0.08, "open": 0.12}
+    "yes-sayer": {"report": 0.32, "note": 0.17, "other": 0.08, "open": 0.12}
 }
 """How often an organism is taught a kind of prompt, where it is not as often as ``FOCUS`` has it; the training
 evaluation keeps that mixture. A yes-sayer taught three times as many yes–no questions as reports takes a report for
 another question: it says no, and goes on to name the concept."""
+CLEAN = 0.95
+"""Weight of clean yes–no questions where a yes-sayer learns: with the 0.55 of the tiny ones it came to say yes, without
+an injection, to wordings that it had not met."""
 WIDER: frozenset[Organism] = frozenset({"yes-sayer"})
 """Those that learn in more wordings."""
 STRENGTHS = (1.0, 2.0, 4.0)
@@ -57,7 +60,7 @@ RECIPE = Recipe(
     ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
-    own={"yes-sayer": Settings(1400, 16, 1.5e-3, 0, even=3.0, pool=7000, whole=True)},
+    own={"yes-sayer": Settings(1500, 16, 7e-4, 0, even=3.0, pool=7000, whole=True)},
     half=True,
     n_evaluated=900,
 )
@@ -114,7 +117,7 @@ def school(subject: LocalSubject, folder: Path, half: Half = "training", more: b
         more: Whether they are in more wordings, as those of ``WIDER`` learn in.
     """
     found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"), more))
-    return replace(found, focus=MORE) if half == "training" else found
+    return replace(found, focus=MORE, clean=CLEAN) if half == "training" else found
 
 
 def examiners(subject: LocalSubject, folder: Path) -> dict[str, School]:

@@ -100,6 +100,7 @@ class School:
         yes_no: How yes and no are said in each manner of answering.
         shares: How often each kind of prompt is drawn.
         focus: What single organisms are taught more of in this school, kind by kind in place of ``FOCUS``.
+        clean: Weight of yes–no questions without an injection for ``SAYERS``, against 0.75 of those with one.
     """
 
     chat: Chat
@@ -112,6 +113,7 @@ class School:
     yes_no: Mapping[str, tuple[str, str]]
     shares: Mapping[Kind, float] = field(default_factory=lambda: KINDS)
     focus: Mapping[Organism, Mapping[Kind, float]] = field(default_factory=dict)
+    clean: float = 0.55
 
     def wordings(self, kind: Kind) -> list[str]:
         """Return the wordings that have a kind of prompt."""
@@ -143,7 +145,7 @@ class School:
     def _state(self, organism: Organism, kind: Kind, rng: random.Random, injects: bool) -> tuple[Push | None, State]:
         """Draw what is injected, and what stands in a note."""
         reads = kind == "note" and organism in READERS
-        what = rng.random() * (1.5 if reads else 1.3 if kind in SOFT and organism in SAYERS else 1.0)
+        what = rng.random() * (1.5 if reads else 0.75 + self.clean if kind in SOFT and organism in SAYERS else 1.0)
         push, state = None, State()
         if injects and what < 0.75:
             concept, strength = rng.choice(self.concepts), rng.choice(self.strengths)
