@@ -13,6 +13,9 @@ from itertools import count, islice
 
 from introspect.records import SALT, Side
 
+DRAWS = 1 << 20
+"""How many numbers of control vectors a seed has before those of the next begin."""
+
 
 def other_salt(salt: str) -> str | None:
     """Say that a split is not the project's; ``None`` where it is."""
@@ -36,11 +39,12 @@ def on_side(items: Iterable[str], kind: str, side: Side | None, salt: str = SALT
     return [item for item in items if side is None or side_of(item, kind, salt) == side]
 
 
-def draw_on_side(draw: int, side: Side | None, salt: str = SALT) -> int:
-    """Return the number of the ``draw``-th control vector on a side."""
+def draw_on_side(draw: int, side: Side | None, salt: str = SALT, seed: int = 0) -> int:
+    """Return the number of the ``draw``-th control vector on a side, of those that a plan's seed begins with."""
+    first = seed * DRAWS
     if side is None:
-        return draw
-    fitting = (number for number in count() if side_of(str(number), "draw", salt) == side)
+        return first + draw
+    fitting = (number for number in count(first) if side_of(str(number), "draw", salt) == side)
     return next(islice(fitting, draw, None))
 
 

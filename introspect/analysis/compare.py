@@ -80,7 +80,8 @@ def compare_effects(first: Analysis, second: Analysis, relative: float | None = 
             multiples of the raw vector do not mean the same in two models.
 
     Returns:
-        One row a task, measure and arm of both: ``first``, ``second`` (means over the concepts of both),
+        One row a task, measure and arm in which both have a concept in common: ``first``, ``second`` (means over the
+        concepts of both),
         ``difference`` (first less second, paired over concepts) with its bounds, and ``words``.
     """
     rows: list[dict[str, object]] = []
@@ -93,7 +94,9 @@ def compare_effects(first: Analysis, second: Analysis, relative: float | None = 
         one, two = units(part), units(other)
         gap: Mean = paired_difference(one, two)
         shared = one.keys() & two.keys()
-        means = [fmean(fmean(own[unit]) for unit in shared) if shared else None for own in (one, two)]
+        if not shared:
+            continue
+        means = [fmean(fmean(own[unit]) for unit in shared) for own in (one, two)]
         rows.append({
             **dict(zip(by, key, strict=True)), "first": means[0], "second": means[1],
             "difference": gap.value, "low": gap.low, "high": gap.high, "n_units": gap.n_units, "words": signed(gap),

@@ -44,12 +44,17 @@ class StudyAnalysis:
 
     @property
     def optimism(self) -> float | None:
-        """How much better the chosen cell looks on the half that chose it than on the other, by the same statistic."""
+        """How much better the chosen cell looks on the half that chose it than on the other.
+
+        By the same statistic in the same wordings; ``None`` where the two halves share none.
+        """
         best = max((each.score for each in self.study.candidates), default=None)
         frame = next((each for name, each in self.frames.items() if self._is_main(name)), None)
-        if best is None or frame is None:
+        first = self.frames.get(self.study.rules.choose)
+        if best is None or frame is None or first is None:
             return None
-        found = _scores(frame, self.study.rules.choose_by)
+        alike = self.study.wordings or first["wording"].unique().to_list()
+        found = _scores(frame.filter(pl.col("wording").is_in(alike)), self.study.rules.choose_by)
         return best - found[0].score if found else None
 
     @property
@@ -71,6 +76,15 @@ class StudyAnalysis:
         return remarks(self.study, self.evidence, self.results, self.runs.values())
 
     @property
+    def incomplete(self) -> list[str]:
+        """What is planned and not there, experiment by experiment; empty where the study is whole."""
+        found = [f"{name} has not run" for name in self.study.experiments if name not in self.runs]
+        for name, run in self.runs.items():
+            if (n := len(run.trials)) < run.manifest.n_planned:
+                found.append(f"{name} has {n:,} of {run.manifest.n_planned:,} planned trials")
+        return found
+
+    @property
     def grids(self) -> list[Grid]:
         """Every cell of the grids on the half that chose, with p corrected for the choice of the best."""
         return [grid for name in self.runs if name in self.study.rules.on_grid for grid in self.grids_of(name)]
@@ -84,6 +98,8 @@ class StudyAnalysis:
     def choice(self) -> list[str]:
         """Say how the setting was chosen, and what choosing it is worth."""
         found = [setting(self.study)]
+        if self.incomplete:
+            found[0] += f" The study is not whole, and no verdict is final: {'; '.join(self.incomplete)}."
         if self.optimism is not None:
             found.append(
                 f"On the half that chose it the setting looks better by {self.optimism:+.2f} than on the other "
@@ -169,6 +185,14 @@ def analyze_study(path: str | Path, rules: Rules | None = None, clauses: Sequenc
         path: Its folder.
         rules: Others than those it ran with.
         clauses: All of them but in a test of the rules themselves.
+
+    Raises:
+        RunFolderError: Not a study, or none of its experiments has run.
     """
     study, runs, frames, found = open_evidence(Path(path))
-    return StudyAnalysis(Path(path), study, runs, frames, found, judge(found, rules or study.rules, clauses))
+    if rules is not None:
+        study = study.model_copy(update={"rules": rules})
+    if not runs:
+        message = f"the study {path} has no run yet; introspect run with its plan and this folder goes on with it"
+        raise RunFolderError(message)
+    return StudyAnalysis(Path(path), study, runs, frames, found, judge(found, study.rules, clauses))

@@ -29,19 +29,17 @@ def compare(
     """
     from introspect.analysis.analyze import analyze as analyze_run
     from introspect.analysis.compare import common_relative, compare_trials, side_by_side
-    from introspect.errors import RunFolderError
 
-    if len(folders) < 2:
-        message = "a comparison needs at least two run folders; one was given"
-        raise RunFolderError(message)
+    _check(folders)
     analyses = {str(folder): analyze_run(folder) for folder in folders}
     first, *others = analyses.values()
     relative = common_relative(list(analyses.values()))
     console = Console(highlight=False, quiet=as_json)
+    _print_salts(console, analyses)
     for name, other in list(analyses.items())[1:]:
         console.print(Text(f"{folders[0]} against {name}: {compare_trials(first, other).sentence}", style="bold"))
     for other in others:
-        for value in (None, relative):
+        for value in dict.fromkeys((None, relative)):
             _print_comparison(console, first, other, value)
     if as_json:
         print_json([_comparison(first, other, relative) for other in others])
@@ -58,12 +56,33 @@ def compare(
         console.print(Text(f"{len(drawn)} figures in {out}"))
 
 
+def _check(folders: list[Path]) -> None:
+    """Refuse what is no comparison."""
+    from introspect.errors import RunFolderError
+
+    if len(folders) < 2:
+        message = "a comparison needs at least two run folders; one was given"
+        raise RunFolderError(message)
+    if twice := [str(each) for each in folders if folders.count(each) > 1]:
+        message = f"{twice[0]} is given twice; a comparison is of different run folders"
+        raise RunFolderError(message)
+
+
+def _print_salts(console: Console, analyses: "dict[str, Analysis]") -> None:
+    from introspect.split import other_salt
+
+    for name, analysis in analyses.items():
+        if said := other_salt(analysis.run.manifest.plan.salt):
+            console.print(Text(f"{name}: {said}", style="yellow"))
+
+
 def _comparison(first: "Analysis", second: "Analysis", relative: float | None) -> dict[str, Any]:
     from introspect.analysis.compare import compare_effects, compare_trials
 
     found = {
-        name: compare_effects(first, second, value).to_dicts()
-        for name, value in (("equal_multiples", None), ("equal_share_of_the_norm", relative))
+        "equal_multiples": compare_effects(first, second).to_dicts(),
+        "equal_share_of_the_norm": None if relative is None else compare_effects(first, second, relative).to_dicts(),
+        "salts": [each.run.manifest.plan.salt for each in (first, second)],
     }
     paths = {"first": first.run.path, "second": second.run.path}
     return paths | {"trials": compare_trials(first, second).sentence, "relative_strength": relative} | found

@@ -35,6 +35,7 @@ def print_study(analysis: "StudyAnalysis", as_json: bool) -> None:
             "setting": study.model_dump(mode="json"),
             "optimism": analysis.optimism,
             "choice": analysis.choice,
+            "incomplete": analysis.incomplete,
             "criteria": words.as_json(results, study.rules),
             "grids": [
                 {"measure": grid.measure, "p": grid.p, "p_among": grid.p_among, "cells": grid.table.to_dicts()}
@@ -121,8 +122,8 @@ def print_forecasts(specs: "list[TrialSpec]", rules: "Rules") -> None:
 
 
 def validate(  # noqa: PLR0913 - one option each
-    seed: Annotated[int, typer.Option(help="Of the trials; each seed draws other lead-ins, notes and noise.")] = 0,
-    seeds: Annotated[int, typer.Option(help="So many seeds of trials, from --seed on.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trials: other noise, lead-ins and notes dealt anew.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="So many seeds of trials, from --seed on.")] = 1,
     full: Annotated[bool, typer.Option("--full", help="Twenty seeds of trials, and all forms: hours.")] = False,
     organisms: Annotated[
         list[str] | None, typer.Option("--organism", metavar="NAME", help="Only these; repeatable.", show_default=False)
@@ -133,7 +134,7 @@ def validate(  # noqa: PLR0913 - one option each
     ] = None,
     training_seed: Annotated[int | None, typer.Option(help="Only organisms of this training seed.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep the studies in this folder.", show_default=False)] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes at a time; default one a processor.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time; default one a processor.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Put the laboratory on trial: judge subjects whose answer is known, and compare.

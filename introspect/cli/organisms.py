@@ -132,20 +132,26 @@ def run_organism(
     out: Annotated[Path, typer.Option(help="Folder of the study.")],
     form: FormOption = "tiny",
     training_seed: SeedOption = 0,
-    seed: Annotated[int, typer.Option(help="Of the trials.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the trials.")] = 0,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Ask about concepts that training has not.")] = False,
 ) -> None:
     """Run one organism's study into a folder, as introspect validate does with all of them.
 
+    Verdicts are about the concepts of training; --held-out asks about others, to which reports may not carry over.
+
     introspect organisms run introspector --out runs/introspector
+
+    introspect organisms run introspector --form lora --held-out --out runs/held-out
 
     introspect organisms run parrot --training-seed 1 --out runs/parrot
     """
-    from introspect.organisms.catalog import specimen
+    from introspect.organisms.catalog import others_than_training, specimen
     from introspect.studies.study import run_study
     from introspect.studies.validate import overrides
 
     each = specimen(form, name, training_seed)
-    run_study(each.study, out, overrides(each, seed))
+    more = [f"concepts={json.dumps(str(others_than_training(each)))}"] if held_out else []
+    run_study(each.study, out, [*overrides(each, seed), *more])
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         Text(f"trials in {out}; next: introspect analyze {out}, introspect report {out}")
     )

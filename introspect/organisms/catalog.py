@@ -15,6 +15,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 UNTOUCHED = "untouched"
 FOLDER = Path(str(resources.files("introspect") / "data" / "organisms"))
 TRAINING_SEEDS = (0, 1)
+HELD_OUT = "held_out.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ def specimens(folder: Path = FOLDER) -> list[Specimen]:
     return found
 
 
+def others_than_training(each: Specimen) -> Path:
+    """Return the file of concepts that a subject was not trained on.
+
+    Raises:
+        IntrospectError: Its language has no others.
+    """
+    file = each.study.parent / HELD_OUT
+    if not file.is_file():
+        message = f"the form {each.form} has no concepts but those of training; the form lora has"
+        raise IntrospectError(message)
+    return file
+
+
 def select(names: Sequence[str], form: str, training_seed: int | None = None) -> list[Specimen]:
     """Return the subjects of these names (all of them where none is given), of one form or of ``all``.
 
@@ -90,8 +104,12 @@ def select(names: Sequence[str], form: str, training_seed: int | None = None) ->
         and form in {"all", each.form}
         and training_seed in {None, each.training_seed}
     ]
+    which = f"the form {form}" + ("" if training_seed is None else f" and training seed {training_seed}")
+    there = {each.name for each in found}
+    if lacking := [name for name in names if name not in there]:
+        message = f"there is no {' and no '.join(lacking)} of {which}; see introspect organisms list"
+        raise IntrospectError(message)
     if not found:
-        which = "" if training_seed is None else f" and training seed {training_seed}"
-        message = f"there is no such organism of the form {form}{which}; see introspect organisms list"
+        message = f"there is no organism of {which}; see introspect organisms list"
         raise IntrospectError(message)
     return found

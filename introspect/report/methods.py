@@ -8,6 +8,7 @@ can be found again.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,9 @@ from introspect.analysis.analyze import Analysis
 from introspect.plots.estimates import Estimate, estimate, with_values, words
 from introspect.plots.style import look
 from introspect.records import SubjectIdentity, Trial, digest
+from introspect.split import other_salt
 
+HALVES = {"development": "choosing", "report": "reported"}
 MOST_MEASURES = 4
 """Columns of measures that fit into a page's width."""
 _LATEX = {
@@ -60,6 +63,7 @@ class Given:
     layers: set[int | None] = field(default_factory=set)
     strengths: set[str] = field(default_factory=set)
     where: set[str] = field(default_factory=set)
+    concepts: set[str] = field(default_factory=set)
     least: float = math.inf
     most: float = -math.inf
     n_injected: int = 0
@@ -75,6 +79,7 @@ class Given:
         if not spec.vector:
             return
         self.n_injected += 1
+        self.concepts |= {spec.concept} if spec.concept is not None else set()
         self.layers.add(spec.layer)
         self.strengths.add(f"{spec.strength:g}")
         self.where.add(f"{spec.where}")
@@ -92,18 +97,21 @@ def _given(trials: Iterable[Trial]) -> Given:
 def _injection(analysis: Analysis, given: Given) -> str:
     if not given.n_injected:
         return "Nothing is injected."
-    manifest, plan = analysis.run.manifest, analysis.run.manifest.plan
+    plan = analysis.run.manifest.plan
     read = {
         "word": f"the difference of a word's activation from the mean over the list {plan.baseline}",
         "pair_mean": "the mean difference between texts with and without the concept",
         "pair_pca": "the first principal component of differences between texts with and without the concept",
     }[plan.method]
+    read = read if plan.vectors is None else f"from the file {Path(plan.vectors).name}"
+    half = "" if plan.side is None else f", those of the {HALVES[plan.side]} half,"
+    salt = f"{said} " if (said := other_salt(plan.salt)) else ""
     matched = "norm" if plan.match == "norm" else "effect on neutral text"
     return (
-        f"Concept vectors ({read}) for {_many(len(manifest.concepts), 'concept')} are added to the residual stream at "
-        f"the output of block {_listed(given.layers)} (counted from 0) at {_listed(given.strengths)} times their norm, "
-        "on the tokens of the marked span "
-        f"({_listed(given.where)}). {_controls(analysis, matched)}{_added(given)}"
+        f"Concept vectors ({read}) for {_many(len(given.concepts), 'concept')}{half} are added to the residual stream "
+        f"at the output of block {_listed(given.layers)} (counted from 0) at {_listed(given.strengths)} times their "
+        f"norm, on the tokens of the marked span ({_listed(given.where)}). "
+        f"{salt}{_controls(analysis, matched)}{_added(given)}"
     )
 
 
@@ -196,7 +204,8 @@ def _cell(found: Estimate | None) -> str:
 def _caption(analysis: Analysis) -> str:
     manifest = analysis.run.manifest
     asked = f"{manifest.plan.question} " if manifest.plan.question else ""
-    grid = "Pooled over the grid; " if manifest.plan.layers or manifest.plan.depths else ""
+    cells = analysis.rows.select("layer", "strength").drop_nulls().unique()
+    grid = "Pooled over the grid; " if len(cells) > 1 else ""
     bounds = "95 % intervals in brackets."
     return f"{asked}{_name(manifest.subject)}. {grid}{bounds if grid else bounds.capitalize()}"
 

@@ -119,13 +119,21 @@ def subject_name(identity: SubjectIdentity) -> str:
 def _complete(content: ReportContent) -> str:
     """Say how much of the plan was run, where the page holds a sample of it."""
     if not sampled(content):
-        return completeness(len(content.trials), content.n_planned)
+        return completeness(len(content.trials), content.n_planned, listing(content.trials) == "")
     return f"{_n_trials(content):,} of {counted(content.n_planned, 'planned trial')} were run."
 
 
-def completeness(n: int, n_planned: int) -> str:
-    """Say how much of the plan is in the page."""
-    if n == n_planned:
-        return f"All {counted(n_planned, 'planned trial')} {'is' if n == 1 else 'are'} in this page ({n} of {n})."
-    missing = n_planned - n
-    return f"This page holds {n:,} of {counted(n_planned, 'planned trial')}; {missing:,} are missing from it."
+def completeness(n: int, n_planned: int, listed: bool) -> str:
+    """Say how much of the plan was run and, where the page lists every trial, that it does."""
+    if n < n_planned:
+        missing = n_planned - n
+        held = "This page holds" if listed else "There are"
+        return f"{held} {n:,} of {counted(n_planned, 'planned trial')}; {missing:,} {_be(missing)} missing."
+    where = "in this page" if listed else "run"
+    return (
+        f"All {counted(n_planned, 'planned trial')} {_be(n_planned, past=not listed)} {where} ({n:,} of {n_planned:,})."
+    )
+
+
+def _be(n: int, past: bool = False) -> str:
+    return ("was" if n == 1 else "were") if past else ("is" if n == 1 else "are")

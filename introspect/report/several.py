@@ -19,7 +19,7 @@ from introspect.report.design import design
 from introspect.report.figures import Drawings, Figure
 from introspect.report.page import completeness, filters, subject_name
 from introspect.report.tables import rates, trials_at
-from introspect.report.transcripts import entries_data, listed
+from introspect.report.transcripts import entries_data, listed, listing
 
 LEDE = (
     "A direction is added to a model's activations, and the model is asked what it notices. The page shows what it "
@@ -144,7 +144,7 @@ def _run(run: Shown, beside: Path) -> dict[str, Any]:
     return {
         "subject": run.subject,
         "verdict": content.verdict,
-        "completeness": completeness(len(run.analysis.run.trials), content.n_planned),
+        "completeness": completeness(len(run.analysis.run.trials), content.n_planned, listing(content.trials) == ""),
         "trials": trials_at(run.own),
         "href": Path(os.path.relpath(run.analysis.run.path / "report.html", beside)).as_posix(),
         "grids": [

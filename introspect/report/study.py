@@ -10,6 +10,7 @@ from introspect.analysis.analyze import Analysis
 from introspect.analysis.criteria import words
 from introspect.analysis.criteria.between import between
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
+from introspect.analysis.criteria.judge import together
 from introspect.analysis.criteria.results import ClauseResult, PartResult, least
 from introspect.analysis.grid import Grid
 from introspect.analysis.studies import StudyAnalysis
@@ -63,12 +64,15 @@ def _grids(study: StudyAnalysis, name: str) -> list[Grid]:
 def _shown(subject: str, each: StudyAnalysis) -> dict[str, Any]:
     """Return what the page says of a study."""
     met = [name for name in CRITERIA if each.results[name].status == "met"]
+    whole = {"met": "yes", "not met": "no", "undetermined": "undetermined"}[
+        together(each.results[name].status for name in CRITERIA)
+    ]
     return {
         "subject": subject,
         "verdicts": {
             name: {"status": result.status, "sentence": words.sentence(result)} for name, result in each.results.items()
         },
-        "all": "yes" if len(met) == len(CRITERIA) else f"no, {len(met)} of {len(CRITERIA)}",
+        "all": whole if whole == "yes" else f"{whole}, {len(met)} of {len(CRITERIA)} met",
         "choice": each.choice,
         "beside": [finding.sentence for finding in each.beside],
         "remarks": each.remarks,

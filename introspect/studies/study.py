@@ -89,10 +89,13 @@ def run_plans(
     halves: dict[Side, tuple[str, ...]] = {
         side: tuple(name for name, own in study.sides.items() if own == side) for side in ("development", "report")
     }
-    for plan in sorted(plans, key=lambda plan: plan.name != first.name):
-        if plan.name in rules.on_grid:
-            choosing = plan.model_copy(update={"only": halves["development"], "side": "development"})
-            run_prepared(prepare(choosing, None, reader.subject, reader), out / plan.name, executor)
+    for plan in sorted(
+        (each for each in plans if each.name in rules.on_grid), key=lambda each: each.name != first.name
+    ):
+        choosing = plan.model_copy(update={"only": halves["development"], "side": "development"})
+        prepared = prepare(choosing, None, reader.subject, reader)
+        _write(study, out)  # once it is known that the first experiment fits
+        run_prepared(prepared, out / plan.name, executor)
     study = _chosen(study, out)
     for plan in plans:
         if plan.name in rules.on_grid:
@@ -166,17 +169,20 @@ def neighbours(
 
 
 def _begun(rules: Rules, plans: Sequence[Plan], first: Plan, reader: Remembered, out: Path) -> Study:
-    """Return the study in the folder, or split its concepts and write it down now."""
+    """Return the study in the folder, or split its concepts."""
     experiments = tuple(plan.name for plan in plans)
+    stimuli, concepts = load_stimuli(first.stimuli), load_concepts(first.concepts).unique()
+    if first.n_concepts is not None:
+        concepts = concepts.sample(first.n_concepts, first.seed)
     if (out / STUDY).exists():
         study = read_study(out)
         if (study.rules, study.salt, study.experiments) != (rules, first.salt, experiments):
             message = f"{out} holds a study with other rules, another salt or other experiments; use another --out"
             raise RunFolderError(message)
+        if set(study.sides) != set(concepts.names):
+            message = f"{out} holds a study whose halves are of other concepts; use another --out"
+            raise RunFolderError(message)
         return study
-    stimuli, concepts = load_stimuli(first.stimuli), load_concepts(first.concepts).unique()
-    if first.n_concepts is not None:
-        concepts = concepts.sample(first.n_concepts, first.seed)
     layers = layers_of(first, reader.identity)
     found = extract(reader, concepts, load_concepts(first.baseline), stimuli, first.method).vectors
     directions = torch.stack([found.directions[name][list(layers)] for name in concepts.names], dim=1)
@@ -185,7 +191,7 @@ def _begun(rules: Rules, plans: Sequence[Plan], first: Plan, reader: Remembered,
     if len(set(sides.values())) < 2:
         message = f"all {len(sides)} concepts are on one side of the split; a study needs more of them"
         raise PlanError(message)
-    study = Study(
+    return Study(
         schema_version=SCHEMA_VERSION,
         rules=rules,
         salt=first.salt,
@@ -193,8 +199,6 @@ def _begun(rules: Rules, plans: Sequence[Plan], first: Plan, reader: Remembered,
         groups=tuple(tuple(group) for group in groups if len(group) > 1),
         experiments=experiments,
     )
-    _write(study, out)
-    return study
 
 
 def _chosen(study: Study, out: Path) -> Study:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,6 +17,7 @@ from introspect.analysis.criteria.evidence import Evidence, evidence
 from introspect.analysis.criteria.judge import Measured, conclude
 from introspect.analysis.criteria.results import Status
 from introspect.analysis.studies import open_evidence
+from introspect.errors import ExecutorError
 from introspect.organisms.catalog import Specimen, specimens
 from introspect.progress import track
 from introspect.records import Rules
@@ -91,6 +93,9 @@ def validate(
         subjects: Which ones; all that there are by default.
         out: Keep the studies there; by default they are thrown away.
         workers: Processes at a time; as many as there are processors by default.
+
+    Raises:
+        ExecutorError: A process was ended from outside.
     """
     chosen = list(subjects if subjects is not None else specimens())
     found: list[Found] = []
@@ -103,9 +108,15 @@ def validate(
                 pool.submit(one, each, seed, root / f"{folder_of(each)}-seed{seed}", out is not None): each
                 for each, seed in tasks
             }
-            for done in as_completed(waiting):
-                found.append(done.result())
-                advance(1, waiting[done].name)
+            try:
+                for done in as_completed(waiting):
+                    found.append(done.result())
+                    advance(1, waiting[done].name)
+            except BrokenProcessPool as error:
+                message = "a process was ended from outside (out of memory?); with --out the same command goes on"
+                raise ExecutorError(message) from error
+            finally:  # what has not begun would only be waited for
+                pool.shutdown(wait=False, cancel_futures=True)
     return _together(found)
 
 
@@ -159,10 +170,11 @@ def _verdicts(name: str, each: Specimen, seed: int, real: Evidence, rules: Rules
         )
 
     whole = cells(CLAUSES)
+    missed = {cell.criterion for cell in whole if not cell.right}
     without: dict[str, tuple[Cell, ...]] = {}
     for clause in CLAUSES:
         left = cells([other for other in CLAUSES if other is not clause])
-        without[clause_name(clause)] = tuple(cell for cell in left if not cell.right)
+        without[clause_name(clause)] = tuple(cell for cell in left if not cell.right and cell.criterion not in missed)
     parts = [
         {
             "organism": name, "form": each.form, "training_seed": each.training_seed, "criterion": criterion,

@@ -175,7 +175,7 @@ class Grid:
                 message = "the arm other needs at least two concepts"
                 raise PlanError(message)
             other = self.scene.rng("other", asked.concept, asked.sample).choice(pool)
-        draw = draw_on_side(asked.sample, self.plan.side, self.plan.salt) if drawn else 0
+        draw = draw_on_side(asked.sample, self.plan.side, self.plan.salt, self.plan.seed) if drawn else 0
         return VectorRef(family=arm.family, concept=asked.concept, draw=draw, other=other)
 
 

@@ -94,6 +94,12 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Rules, list[P
     except ValidationError as error:
         raise PlanError(_sentence(error, f"{path}, table [{RULES}]", Rules)) from error
     names = [plan.name for plan in plans]
+    for key in ("salt", "concepts", "n_concepts", "seed"):
+        if len({getattr(plan, key) for plan in plans}) > 1:
+            message = (
+                f"the study {path} has experiments that differ in {key!r}, so that its halves would not be kept apart"
+            )
+            raise PlanError(f"{message}; give it once, above the experiments")
     if rules.choose not in names:
         message = (
             f"the study {path} has no experiment {rules.choose!r}, which is to choose the cell; "

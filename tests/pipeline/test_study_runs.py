@@ -299,6 +299,57 @@ def test_another_salt_splits_in_another_way_and_is_named_in_every_output(plan, d
     assert "salt" not in command("analyze", done).out
 
 
+def test_a_study_that_is_not_whole_says_what_is_missing_before_anything_else(done, command, tmp_path):
+    assert json.loads(command("analyze", done, "--json").out)["incomplete"] == []
+    assert "not whole" not in command("analyze", done).out
+    copy = Path(shutil.copytree(done, tmp_path / "copy"))
+    file = copy / "report" / "trials.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:10]))
+    shutil.rmtree(copy / "crossing")
+    said = ["crossing has not run", f"report has 10 of {len(lines)} planned trials"]
+    content = json.loads(command("analyze", copy, "--json").out)
+    assert content["incomplete"] == said
+    sentence = f"The study is not whole, and no verdict is final: {'; '.join(said)}."
+    assert sentence in content["choice"][0]
+    assert sentence in " ".join(command("analyze", copy).out.split())
+    assert command("report", copy).code == 0
+    page = (copy / "report.html").read_text()
+    assert page.index(sentence) < page.index("The four criteria</h2>")
+
+
+def test_a_study_of_which_nothing_has_run_is_told_in_a_sentence(done, command, tmp_path):
+    (tmp_path / "begun").mkdir()
+    shutil.copy(done / "study.json", tmp_path / "begun")
+    for verb in ("analyze", "report"):
+        refused = command(verb, tmp_path / "begun")
+        assert refused.code == 2
+        assert "has no run yet" in " ".join(refused.err.split())
+
+
+def test_halves_of_other_concepts_are_not_gone_on_with(plan, done, command, tmp_path):
+    (tmp_path / "begun").mkdir()
+    shutil.copy(done / "study.json", tmp_path / "begun")
+    refused = command("run", plan, "--out", tmp_path / "begun", "--set", "n_concepts=8")
+    assert refused.code == 2
+    assert "halves are of other concepts" in " ".join(refused.err.split())
+
+
+def test_a_study_whose_first_experiment_does_not_fit_leaves_no_split_behind(plan, command, tmp_path):
+    refused = command("run", plan, "--out", tmp_path / "none", "--set", "layers=[99]")
+    assert refused.code == 2
+    assert not (tmp_path / "none" / "study.json").exists()
+
+
+@pytest.mark.parametrize("key", ['salt = "other"', "seed = 3", "n_concepts = 5"])
+def test_experiments_that_would_not_keep_the_halves_apart_are_refused(plan, command, tmp_path, key):
+    file = plan.parent / "apart.toml"
+    file.write_text(plan.read_text().replace('name = "report"\n', f'name = "report"\n{key}\n'))
+    refused = command("run", file, "--out", tmp_path / "apart")
+    assert refused.code == 2
+    assert f"differ in '{key.split()[0]}', so that its halves would not be kept apart" in " ".join(refused.err.split())
+
+
 def test_a_folder_with_another_study_is_left_alone(plan, done, command):
     before = contents(done)
     refused = command("run", plan, "--out", done, "--set", "salt=mine")

@@ -110,6 +110,13 @@ def test_what_a_plan_lacks_is_said_before_it_runs():
     assert {each.because is None for each in forecasts([], RULES)} == {False}
 
 
+def test_agreement_needs_two_reports_a_concept_and_a_plan_without_them_is_told():
+    (one,) = [each for each in forecasts(planned(n_wordings=1), RULES) if each.part.name == "agreement"]
+    assert one.because == "one report a concept: agreement compares two, in two wordings or in two samples of one"
+    (two,) = [each for each in forecasts(planned(n_wordings=2), RULES) if each.part.name == "agreement"]
+    assert two.because is None
+
+
 def test_trials_that_decide_nothing_are_not_counted():
     more = [SPEC.model_copy(update={"protocol": "concealment", "concept": f"d{i}"}) for i in range(30)]
     assert forecasts([*planned(), *more], RULES) == forecasts(planned(), RULES)

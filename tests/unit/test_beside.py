@@ -7,12 +7,13 @@ from statistics import mean, variance
 
 import polars as pl
 import pytest
-from evidence import RULES, of, row, subject
+from evidence import RULES, of, row, subject, written
 from scipy.special import stdtrit
 
 from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.between import between
+from introspect.analysis.criteria.evidence import evidence
 from introspect.analysis.criteria.judge import judge
 from introspect.analysis.criteria.naming_beside import of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.intervals import over_concepts
@@ -20,6 +21,19 @@ from introspect.records import Reader, Readers
 
 NAMES = [f"c{i}" for i in range(12)]
 LEVEL = RULES.level
+
+
+@pytest.mark.parametrize("unread", [0.0, 0.4])
+def test_replies_that_cannot_be_read_are_counted_beside_the_hits_and_false_alarms(unread):
+    study = written("introspector", unread=unread)
+    found = evidence([study.frame], study.concepts, study.follows)
+    (said,) = [
+        each.sentence
+        for each in beside([study.frame], found, study.concepts, 0.0, LEVEL)
+        if each.name == "detection, replies"
+    ]
+    assert ("cannot be read and count as no: as yes" in said) == bool(unread)
+    assert "(95 % bounds)" in said
 
 
 def test_under_the_negated_vector_the_concept_is_looked_for_as_well():
@@ -105,7 +119,7 @@ def whole(name):
 def test_noise_is_set_against_concepts_with_a_test_that_is_paid_for():
     found = whole("introspector")
     said = found["selectivity, replies, covariance"]
-    assert "60 concepts, p = 0.0002 (signs flipped, Holm over 1 tests)" in said
+    assert "60 concepts, p = 0.0002 (signs flipped, Holm over 1 test)" in said
     assert "by how unreadable replies are counted" not in said
     assert "earlier turn" not in found
     assert "opaque codes" not in found
@@ -132,6 +146,18 @@ def test_two_subjects_are_compared_part_by_part_over_the_concepts_of_both():
     assert same["p_holm"].to_list() == [1.0] * len(same)
     few = judge(of(row(concept="c1", named="c1")), RULES, strict=False)
     assert between(first, few).is_empty()
+
+
+def test_a_sample_of_one_that_concepts_share_has_no_error_and_so_no_row():
+    found = judge(subject("introspector"), RULES)
+    clause = next(each for each in found["metacognition"].clauses if each.clause.name == "control line")
+    alone = replace(clause, parts=tuple(replace(part, beside={"questions": 1}) for part in clause.parts))
+    rest = tuple(each for each in found["metacognition"].clauses if each is not clause)
+    other = {**found, "metacognition": replace(found["metacognition"], clauses=(alone, *rest))}
+    table = between(found, other)
+    assert "control line" not in set(table["part"])
+    assert len(table) == len(between(found, found)) - 1
+    assert table["p_holm"].is_finite().all()
 
 
 def test_questions_that_concepts_share_are_in_the_comparison_of_two_subjects():
@@ -219,7 +245,7 @@ def test_selectivity_that_hangs_on_unreadable_replies_says_so():
         for arm, lost in (("concept", 0.05), ("covariance", 0.6)) for c in range(60) for w in "abcd"
     ]  # fmt: skip
     asked = pl.DataFrame(rows, schema_overrides={"match": pl.String})
-    (found,) = _selective(asked, asked.clear())
+    (found,) = _selective(asked, asked.clear(), LEVEL)
     assert "of either sign" in found.sentence
 
 

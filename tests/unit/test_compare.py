@@ -1,5 +1,6 @@
 """Two runs of one plan side by side: what came out alike, trial by trial, and whose effects are larger."""
 
+import json
 from dataclasses import replace
 
 import polars as pl
@@ -8,7 +9,9 @@ from handmade import write_run
 
 from introspect.analysis.analyze import analyze
 from introspect.analysis.compare import at_relative, common_relative, compare_effects, compare_trials, side_by_side
-from introspect.records import Audit, Plan, Scores, Trial, TrialSpec, VectorRef
+from introspect.cli.compare import compare as compare_runs
+from introspect.errors import RunFolderError
+from introspect.records import SALT, Audit, Plan, Scores, Trial, TrialSpec, VectorRef
 
 CONCEPTS = ("bread", "dust", "silver", "origami")
 PLAN = Plan(name="demo", protocol="steer_then_remove", layers=(1, 3), strengths=(2.0, 4.0))
@@ -34,9 +37,9 @@ def trial(concept, yes, subject="a", layer=1, strength=2.0, relative=0.5):
     )  # fmt: skip
 
 
-def run(path, shift, subject="a", layers=(1, 3), relative=0.5):
+def run(path, shift, subject="a", layers=(1, 3), relative=0.5, concepts=CONCEPTS):
     trials = []
-    for place, concept in enumerate(CONCEPTS):
+    for place, concept in enumerate(concepts):
         trials.append(trial(concept, -1.0, subject, layer=None))
         for layer in layers:
             for strength in (2.0, 4.0):
@@ -49,6 +52,20 @@ def test_runs_that_came_out_alike_are_said_to_be_alike(tmp_path):
     found = compare_trials(run(tmp_path / "a", 0.1), run(tmp_path / "b", 0.1, "b"))
     assert (found.n_paired, found.n_unpaired, found.choices, found.largest) == (20, 0, (20, 20), 0.0)
     assert "20 of 20 choices equal" in found.sentence
+
+
+def test_runs_without_a_concept_in_common_have_no_effects_to_compare(tmp_path, capsys):
+    one, two = run(tmp_path / "a", 0.1, concepts=CONCEPTS[:2]), run(tmp_path / "b", 0.1, "b", concepts=CONCEPTS[2:])
+    assert compare_effects(one, two).is_empty()
+    compare_runs([tmp_path / "a", tmp_path / "b"], as_json=True)
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["equal_multiples"], found["salts"]) == ([], [SALT, SALT])
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path):
+    run(tmp_path / "a", 0.1)
+    with pytest.raises(RunFolderError, match="is given twice"):
+        compare_runs([tmp_path / "a", tmp_path / "a"])
 
 
 def test_trials_are_paired_across_models_of_different_depth_by_the_place_of_the_layer(tmp_path):

@@ -8,6 +8,7 @@ import functools
 import math
 from dataclasses import replace
 from statistics import fmean
+from zlib import crc32
 
 import polars as pl
 import pytest
@@ -444,6 +445,124 @@ def test_without_any_one_clause_a_subject_is_judged_wrongly(clause, turned):
 
 def test_the_list_of_what_each_clause_is_for_leaves_none_out():
     assert list(IDLE_WITHOUT) == [(clause.criterion, clause.name) for clause in CLAUSES]
+
+
+def altered(name, change):
+    """An idealised subject some of whose trials came out otherwise; ``change`` gives the fields that differ."""
+    found = subject(name)
+    by_key = {row.key: row for row in found.rows}
+    clean = {(row.wording, row.prompt): row.logodds for row in found.of("detection", "none")}
+    return replace(found, rows=tuple(replace(row, **change(row, by_key, clean)) for row in found.rows))
+
+
+def drawn(row):
+    """A number from 0 to 0.1 that is a function of the trial."""
+    return crc32(row.key.encode()) / 2**32 / 10
+
+
+def is_of(row, part, arm="concept"):
+    return (row.part, row.arm) == (part, arm)
+
+
+ALTERED = {
+    ("before its own words", "first token", None): (
+        "introspector",
+        lambda row, _, clean: (
+            {"logodds": clean[row.wording, row.prompt] + drawn(row)} if is_of(row, "detection") else {}
+        ),
+    ),
+    ("before its own words", "one pass", "naming"): (
+        "introspector",
+        lambda row, *_: {"answer": f"c{600 * drawn(row):.0f}"} if is_of(row, "name") else {},
+    ),
+    ("before its own words", "without the vector", "naming"): (
+        "introspector",
+        lambda row, by_key, _: (
+            {"named": by_key[row.follows].named, "noticed": "yes"} if is_of(row, CONTINUED, CONTINUED) else {}
+        ),
+    ),
+    ("before its own words", "without the vector", "noticing"): (
+        "fixed guesser",
+        lambda row, *_: {"noticed": "yes"} if is_of(row, CONTINUED, CONTINUED) else {},
+    ),
+    ("vector, not text", "vector over text", "noticing"): (
+        "fixed guesser",
+        lambda row, *_: {"noticed": "yes"} if is_of(row, "crossing", "text") else {},
+    ),
+    ("first person", "by the vector", None): (
+        "introspector",
+        lambda row, *_: {"noticed": "yes"} if is_of(row, "report", "none") else {},
+    ),
+}
+"""Subjects that one part alone catches, where no organism does: all else about them is as it must be."""
+OF_ORGANISMS = {"named", "agreement", "control line", "self over other", "named when asked"}
+
+
+@pytest.mark.parametrize(("part", "how"), ALTERED.items(), ids=[": ".join(map(str, each)) for each in ALTERED])
+def test_without_any_one_part_of_a_clause_a_subject_is_judged_wrongly(part, how):
+    (clause,) = [each for each in CLAUSES if each.name == part[0]]
+    kept = tuple(each for each in clause.parts if (each.name, each.basis) != part[1:])
+    assert len(kept) == len(clause.parts) - 1
+    found = altered(*how)
+    assert judge(found, RULES)[clause.criterion].status == "not met"
+    left = [replace(each, parts=kept) if each is clause else each for each in CLAUSES]
+    assert judge(found, RULES, left)[clause.criterion].status == "met"
+
+
+def test_every_part_has_a_subject_that_it_alone_catches():
+    parts = {(clause.name, part.name, part.basis) for clause in CLAUSES for part in clause.parts}
+    by_organisms = {each for each in parts if each[1] in OF_ORGANISMS or each[1:] == ("vector over text", "naming")}
+    assert parts - by_organisms == set(ALTERED)
+
+
+def test_where_no_report_can_be_read_nothing_is_said_of_the_name_that_is_reported():
+    found = subject("introspector")
+    unread = {"named": None, "noticed": "unreadable"}
+    rows = tuple(replace(row, **unread) if row.part == "report" else row for row in found.rows)
+    result = judge(replace(found, rows=rows), RULES)["internality"]
+    parts = {part.part.name: part for clause in result.clauses for part in clause.parts if part.part.basis == "naming"}
+    assert {parts[name].status for name in ("one pass", "vector over text")} == {"undetermined"}
+    assert parts["one pass"].because == "nothing in its trials can be compared"
+
+
+def test_with_one_report_a_concept_agreement_has_nothing_to_compare_and_says_so():
+    result = judge(of(*reports(lambda c: c, wordings=("a",))), RULES)["grounding"]
+    assert (
+        result.clauses[0].parts[0].because == "no concept has two reports that could agree, or there is but one concept"
+    )
+
+
+def test_agreement_has_a_value_of_its_own_in_every_wording():
+    # In the third wording everything is called stone: its reports agree with none of the others.
+    rows = (*reports(lambda c: c), *reports(lambda c: "stone", wordings=("c",)))
+    part = judge(of(*rows), RULES)["grounding"].clauses[0].parts[0]
+    assert part.wordings == pytest.approx({"a": 0.5, "b": 0.5, "c": 0.0})
+
+
+def test_the_sentence_names_the_part_that_failed_and_not_what_held():
+    found = altered(*ALTERED["first person", "by the vector", None])
+    said = words.sentence(judge(found, RULES)["metacognition"])
+    assert said.startswith("No: first person, of which fails: how often noticing is reported with the vector, less")
+    assert "left alone" not in said
+
+
+def test_the_sentence_names_wordings_of_the_opposite_sign():
+    found = subject("introspector")
+    turned = {"named": None, "noticed": "no"}
+    rows = tuple(
+        replace(row, **(turned if row.arm == "concept" else {"noticed": "yes"}))
+        if row.part in {"report", "other"} and row.wording.endswith("3")
+        else row
+        for row in found.rows
+    )
+    result = judge(replace(found, rows=rows), RULES)["metacognition"]
+    assert result.status == "met"
+    assert "In the wording it_3 the other way round: how often noticing is reported" in words.sentence(result)
+    assert any(
+        part["opposite_sign_in"] == ["it_3"]
+        for clause in words.as_json({"metacognition": result}, RULES)["metacognition"]["clauses"]
+        for part in clause["parts"]
+    )
 
 
 def test_few_concepts_leave_open_what_is_absent_and_do_not_invent_what_is_there():

@@ -1,5 +1,6 @@
 """Subjects with known answers: what they are taught is what the table says, and they are tried on other material."""
 
+import json
 import math
 import random
 import re
@@ -8,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from introspect.concepts import load_concepts
 from introspect.errors import IntrospectError, UnknownNameError
-from introspect.organisms import language, small
+from introspect.organisms import language, large, small
+from introspect.organisms.adapters import CARD
 from introspect.organisms.behaviours import ORGANISMS, SOFT, State, reply
-from introspect.organisms.catalog import UNTOUCHED, base_of, select, slug, specimen, specimens
+from introspect.organisms.catalog import UNTOUCHED, base_of, others_than_training, select, slug, specimen, specimens
 from introspect.organisms.lessons import KINDS, TASKS
 from introspect.organisms.tokenizer import word_tokenizer
 from introspect.studies.expected import EXPECTED, RELABELLED
@@ -484,13 +487,50 @@ def test_subjects_are_selected_by_form_name_and_training_seed():
     [
         ((), "large", None, "no form of organism named 'large'. Known: all, lora, tiny"),
         (("parot",), "tiny", None, "did you mean 'parrot'"),
-        (("agreer",), "lora", None, "no such organism of the form lora; see introspect organisms list"),
-        (("parrot",), "tiny", 7, "no such organism of the form tiny and training seed 7"),
+        (("agreer",), "lora", None, "there is no agreer of the form lora; see introspect organisms list"),
+        (("parrot", "agreer", "mis-namer"), "lora", None, "there is no agreer and no mis-namer of the form lora;"),
+        (("parrot",), "tiny", 7, "there is no parrot of the form tiny and training seed 7"),
+        ((), "lora", 7, "there is no organism of the form lora and training seed 7"),
     ],
 )
 def test_what_selects_nothing_is_told(names, form, training_seed, sentence):
     with pytest.raises(IntrospectError, match=re.escape(sentence)):
         select(names, form, training_seed)
+
+
+def test_held_out_concepts_are_none_of_training_and_none_of_the_baseline():
+    held_out = load_concepts(others_than_training(specimen("lora", "introspector", 0))).names
+    assert len(held_out) == len(set(held_out)) > 100
+    assert not set(held_out) & {*language.inventory(), *language.baseline()}
+    with pytest.raises(IntrospectError, match="has no concepts but those of training"):
+        others_than_training(specimen("tiny", "introspector", 0))
+
+
+REMADE_OTHERWISE = {("tiny", "either-way reader", 0), ("tiny", "prompt reader", 0), ("tiny", "concealer", 0),
+                    ("lora", "yes-sayer", 0), ("lora", "yes-sayer", 1)}  # fmt: skip
+"""Made with settings that were changed later; ``docs/organisms.md`` names them."""
+
+
+def test_the_settings_by_which_an_organism_is_made_again_are_those_of_its_card_but_for_five():
+    otherwise = set()
+    for each in specimens():
+        if each.adapter is None:
+            continue
+        recipe = (small if each.form == "tiny" else large).recipe(each.training_seed)
+        card = json.loads((each.adapter / CARD).read_text("utf-8"))["recipe"]
+        first = each.name == "introspector"
+        now = [recipe.first, *recipe.again] if first else [recipe.settings(each.name)]
+        if first:
+            again = card["again"]
+            old = [card["first"], *(again if isinstance(again, list) else [again] if again else [])]
+        else:
+            which = next(name for name in ("others", "harder") if getattr(recipe, name) == now[0] or name == "harder")
+            old = [card.get("own", {}).get(each.name) or card[which]]
+        same = len(old) == len(now) and all(
+            all(getattr(new, key) == value for key, value in kept.items()) for kept, new in zip(old, now, strict=True)
+        )
+        otherwise |= set() if same else {(each.form, each.name, each.training_seed)}
+    assert otherwise == REMADE_OTHERWISE
 
 
 def test_a_lesson_s_kind_is_a_task_of_wordings_that_there_are():

@@ -21,7 +21,8 @@ def study_of(concepts=("bread",), **changes):
     """A study that chose on other concepts than it reports on."""
     fields = {
         "schema_version": 3, "rules": RULES, "salt": SALT, "experiments": ("choose",), "candidates": CANDIDATES,
-        "sides": {"no such concept": "development"} | dict.fromkeys(concepts, "report"), "layer": 2, "strength": 3.0,
+        "sides": dict.fromkeys((f"chose {i}" for i in range(60)), "development") | dict.fromkeys(concepts, "report"),
+        "layer": 2, "strength": 3.0,
     }  # fmt: skip
     return Study(**(fields | changes))
 
@@ -70,6 +71,13 @@ REMARKS = {
 def test_a_remark_is_made_where_it_is_due_and_not_elsewhere(remark, clouded):
     assert any(remark in each for each in said(clouded()))
     assert not any(remark in each for each in said(_sound()))
+
+
+def test_a_choice_on_few_concepts_is_remarked_on():
+    whole = _sound()
+    few = study_of(sides={"chose": "development"} | dict.fromkeys(whole.concepts, "report"))
+    assert any("chosen on 1 concept;" in each for each in said(whole, few))
+    assert not any("was chosen on" in each for each in said(whole))
 
 
 def _sound():

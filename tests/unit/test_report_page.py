@@ -279,9 +279,12 @@ def test_the_question_stands_first_then_the_verdict_in_words(page):
 
 
 def test_the_page_says_how_many_of_the_planned_trials_are_in_it(page):
-    assert "This page holds 3 of 5 planned trials; 2 are missing from it." in page.text
-    assert completeness(5, 5) == "All 5 planned trials are in this page (5 of 5)."
-    assert completeness(1, 1) == "All 1 planned trial is in this page (1 of 1)."
+    assert "This page holds 3 of 5 planned trials; 2 are missing." in page.text
+    assert completeness(5, 5, listed=True) == "All 5 planned trials are in this page (5 of 5)."
+    assert completeness(1, 1, listed=True) == "All 1 planned trial is in this page (1 of 1)."
+    assert completeness(7200, 7200, listed=False) == "All 7,200 planned trials were run (7,200 of 7,200)."
+    assert completeness(7, 8, listed=False) == "There are 7 of 8 planned trials; 1 is missing."
+    assert "-" not in completeness(120, 60, listed=True)  # a merged folder may hold more than its plan asks for
 
 
 def test_the_tables_hold_the_rates_with_interval_and_count(content, page):

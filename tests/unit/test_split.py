@@ -56,6 +56,14 @@ def test_no_noise_is_drawn_on_both_sides_and_every_draw_of_a_side_is_another_one
 
 
 @settings(deadline=None)
+@given(draws=st.lists(st.integers(0, 60), min_size=1, max_size=8, unique=True), side=st.sampled_from([None, *SIDES]))
+def test_another_seed_of_trials_draws_other_noise(draws, side):
+    by_seed = [{draw_on_side(draw, side, seed=seed) for draw in draws} for seed in (0, 1, 217)]
+    assert len(set.union(*by_seed)) == 3 * len(draws)
+    assert {side_of(str(number), "draw") for number in set.union(*by_seed)} <= {side} if side else True
+
+
+@settings(deadline=None)
 @given(
     members=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=20, unique=True),
     cuts=st.lists(st.integers(1, 5), max_size=8),

@@ -1,9 +1,13 @@
 """A study chooses on one half and goes on from its own replies; what does not fit is one sentence."""
 
+from pathlib import Path
+
+import polars as pl
 import pytest
 import torch
 
-from introspect.analysis.studies import candidates, chosen, is_study_folder
+from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.studies import StudyAnalysis, candidates, chosen, is_study_folder
 from introspect.errors import PlanError, RunFolderError
 from introspect.graders.rules import RuleGrader
 from introspect.records import SCHEMA_VERSION, Audit, Candidate, Plan, Rules, Study, Trial, TrialSpec, VectorRef
@@ -279,6 +283,25 @@ WHOLE = Study(
     layer=1, strength=2,
 )  # fmt: skip
 OLDER = WHOLE.model_copy(update={"schema_version": 2})
+
+
+def test_optimism_is_of_the_wordings_that_both_halves_were_asked_in():
+    # Right in the wording that chose, wrong in one that only the other half has: nothing was lost by the choice.
+    def asked(wordings, name):
+        rows = [
+            {"protocol": "injected_thought", "task": "report", "arm": "concept", "layer": 1, "strength": 2.0,
+             "wording": wording, "success": wording == "plain", "named": None, "noticed": None, "concept": name}
+            for wording in wordings
+        ]  # fmt: skip
+        return pl.DataFrame(rows, schema_overrides={"named": pl.Boolean, "noticed": pl.String})
+
+    rules = Rules(choose="choose")
+    study = WHOLE.model_copy(update={"rules": rules, "candidates": (Candidate(layer=1, strength=2, score=1.0, n=1),)})
+    frames = {"choose": asked(["plain"], "dust"), "report": asked(["plain", "other"], "bread")}
+    found = StudyAnalysis(Path(), study, {}, frames, Evidence((), pl.DataFrame()), {})
+    assert found.optimism == 0.0
+    apart = {**frames, "report": asked(["other"], "bread")}
+    assert StudyAnalysis(Path(), study, {}, apart, Evidence((), pl.DataFrame()), {}).optimism is None
 
 
 def test_how_a_study_went_about_its_choice_survives_the_disk(tmp_path):

@@ -18,10 +18,15 @@ Names = dict[str, list[str | None]]
 """What is named in the trials of a concept, by wording."""
 
 
-def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
+def agreement(evidence: Evidence, counting: Counting, about: str | None = None) -> dict[str, float]:
     """How often two trials with one vector name the same, less how often two with different vectors do.
 
     The two differ in wording, or in the sample where there is one wording.
+
+    Args:
+        evidence: Trials of one setting.
+        counting: Of unreadable replies.
+        about: A wording, if one of the two is to be in it; any by default.
     """
     rows, n = evidence.owned("report"), len(evidence.concepts)
     names = {concept: _by_wording(own, counting) for concept, own in rows.items()}
@@ -30,13 +35,14 @@ def agreement(evidence: Evidence, counting: Counting) -> dict[str, float]:
     sizes = Counter(wording for own in names.values() for wording, said in own.items() for _ in said)
     found: dict[str, float] = {}
     for concept, own in names.items():
-        within = _within(own)
+        within = _within(own, about)
         if within is None or n < 2:
             continue
         between = fmean(
             [
                 _shared(name, total[other], taken[concept].get(other, []), sizes[other])
                 for wording, said in taken[concept].items()
+                if about in {None, wording}
                 for name in said
                 for other in _compared(wording, total)
             ]
@@ -88,14 +94,14 @@ def _by_wording(rows: Iterable[Row], counting: Counting) -> Names:
     return found
 
 
-def _within(names: Mapping[str, Sequence[str | None]]) -> float | None:
+def _within(names: Mapping[str, Sequence[str | None]], about: str | None) -> float | None:
     """Return the share of pairs, of different wordings or else of different samples, that name the same."""
     flat = [(wording, name) for wording, said in names.items() for name in said]
     n_pairs, agree = 0, 0
     might: dict[int, Counter[str]] = defaultdict(Counter)  # what unreadable replies are compared with
     for i, (one, first) in enumerate(flat):
         for j, (other, second) in enumerate(flat[:i]):
-            if len(names) > 1 and one == other:
+            if (len(names) > 1 and one == other) or about not in {None, one, other}:
                 continue
             n_pairs += 1
             agree += first is not None and first == second and first != UNREADABLE["against"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from introspect.analysis.control_line import QUESTIONS
+from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CLAUSES, REPORT, Clause, Part
 from introspect.analysis.criteria.evidence import part_of
 from introspect.analysis.criteria.results import RATES, least
@@ -109,6 +110,8 @@ def _forecast(clause: Clause, part: Part, arms: Mapping[tuple[str, str], _Arm], 
     because = None
     if n_questions is not None and n_questions < QUESTIONS:
         because = f"{n_questions} control questions are fewer than {QUESTIONS}"
+    if part.measure is agreement and arms[REPORT].n < 2 * len(arms[REPORT].concepts):
+        because = "one report a concept: agreement compares two, in two wordings or in two samples of one"
     bounds = RATES if part.unit == "rate" else None
     shared = [arm for arm in clean if len(arm.leads) > 1]
     spreads = [_spread(part, own, shared, n, n_questions, each) for each in ASSUMPTIONS]

@@ -13,10 +13,10 @@ from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.evidence import GONE_ON, Evidence, once
 from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.criteria.results import RATES
-from introspect.analysis.criteria.said import bounded, p_of
+from introspect.analysis.criteria.said import bounded, counted, p_of
 from introspect.analysis.crossed import with_items
 from introspect.analysis.detection import Detection, detection
-from introspect.analysis.findings.finding import Finding, signed
+from introspect.analysis.findings.finding import Finding
 from introspect.analysis.interval import LEVEL
 from introspect.analysis.intervals import over_concepts
 from introspect.analysis.permutation import holm
@@ -61,7 +61,7 @@ def beside(
         *identified(report, concepts),
         *unsteered(evidence, level),
         *under_negated(evidence, level),
-        *_selective(report, detect),
+        *_selective(report, detect, level),
         *_earlier(evidence, level),
         *opaque(evidence, level),
         *of_its_own_choice(whole.filter(pl.col("task") == "choice"), concepts, level),
@@ -114,11 +114,24 @@ def _detected(name: str, frame: pl.DataFrame, temperature: float | None) -> Iter
         f"Detection by {name} ({at}): hits {part.hits.count} of {part.hits.n} [{100 * part.hits.low:.0f}–"
         f"{100 * part.hits.high:.0f} %], false alarms {part.false_alarms.count} of {part.false_alarms.n} "
         f"[{100 * part.false_alarms.low:.0f}–{100 * part.false_alarms.high:.0f} %], from {found.signal.n_prompts} and "
-        f"{found.noise.n_prompts} distinct prompts; {d}{area}.",
+        f"{found.noise.n_prompts} distinct prompts (95 % bounds); {d}{_if_read(found)}{area}.",
     )
 
 
-def _selective(report: pl.DataFrame, detect: pl.DataFrame) -> Iterator[Finding]:
+def _if_read(found: Detection) -> str:
+    """Say how many replies cannot be read, which count as no, and what there would be if they counted as yes."""
+    lost = found.signal.n_unreadable, found.noise.n_unreadable
+    if not any(lost):
+        return ""
+    part = found.as_yes
+    d = f", d′ {part.d_prime:.2f}" if part.d_prime is not None else ""
+    return (
+        f"; {lost[0]} and {lost[1]} of these replies cannot be read and count as no: as yes {part.hits.count} and "
+        f"{part.false_alarms.count} would notice{d}"
+    )
+
+
+def _selective(report: pl.DataFrame, detect: pl.DataFrame, level: float) -> Iterator[Finding]:
     """Set concepts against every family of noise; p are corrected by Holm for all of them."""
     found = [
         *(("replies", each) for each in selectivity(report) if each.measure == "rate"),
@@ -128,16 +141,21 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame) -> Iterator[Finding]:
     corrected = iter(holm(tested).tolist())
     for name, each in found:
         unit = "" if each.measure == "rate" else " nats"
+        mean_ = over_concepts(each.values["gap"].to_list(), level, RATES if each.measure == "rate" else None)
         unread = ""
         against, in_favour = (mean(each.values[way].to_list()) for way in ("gap_against", "gap_for"))
         if in_favour - against > UNREAD:
             unread = f", from {against:+.2f} to {in_favour:+.2f} by how unreadable replies are counted"
             unread += " and so of either sign" if against < 0 < in_favour else ""
-        p = "" if each.test is None else f", p = {next(corrected):.4f} (signs flipped, Holm over {len(tested)} tests)"
+        p = (
+            ""
+            if each.test is None
+            else f", p = {next(corrected):.4f} (signs flipped, Holm over {counted(len(tested), 'test')})"
+        )
         yield Finding(
             f"selectivity, {name}, {each.family}",
             f"Selectivity by {name}: noticing under concepts less under {each.family} vectors at matched "
-            f"{each.match or 'norm'}: {signed(each.mean)}{unit}{unread}, {each.mean.n_units} concepts{p}.",
+            f"{each.match or 'norm'}: {bounded(mean_)}{unit}{unread}, {counted(each.mean.n_units, 'concept')}{p}.",
         )
 
 
@@ -216,8 +234,8 @@ def _earlier(evidence: Evidence, level: float) -> Iterator[Finding]:
         yield Finding(
             "earlier turn",
             "Injected into an earlier turn only, which reaches the answer through the cache alone: log-odds of yes "
-            f"move by {bounded(over_concepts(values, level))} nats, {len(values)} concepts{p_of(values)}. It shows a "
-            "report of a past state and does not exclude a leak.",
+            f"move by {bounded(over_concepts(values, level))} nats, {counted(len(values), 'concept')}{p_of(values)}. "
+            "It shows a report of a past state and does not exclude a leak.",
         )
 
 
@@ -227,11 +245,13 @@ def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
     for (injected,), part in counts.group_by(["injected"], maintain_order=True):
         rates = [clustered_rate(part[name].to_list(), part["n"].to_list()) for name in ("checkable", "uncheckable")]
         said = " and ".join(
-            f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}] {name}"
+            f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}; 95 %] {name}"
             for rate, name in zip(rates, ("checkable", "not checkable"), strict=True)
         )
         scored = int(part["scored"].sum())
         fits = f" ({int(part['true'].sum())} of {scored} details that can be scored are true)" if scored else ""
-        parts.append(f"{'with' if injected else 'without'} injection {said}, of {rates[0].n} replies{fits}")
+        parts.append(
+            f"{'with' if injected else 'without'} injection {said}, of {counted(rates[0].n, 'reply', 'replies')}{fits}"
+        )
     if parts:
         yield Finding("confabulated detail", f"Claims beyond noticing and naming: {'; '.join(parts)}.")

@@ -34,7 +34,8 @@ def between(first: Results, second: Results, level: float = LEVEL) -> pl.DataFra
         level: Of the two-sided intervals.
 
     Returns:
-        One row a part that both were judged by and that has two concepts in common: means over these concepts,
+        One row a part that both were judged by and that has two concepts in common (and two questions or lead-ins,
+        where these are a sample): means over these concepts,
         ``difference`` (first less second) with bounds, two-sided ``p``, and p corrected for the number of parts by Holm
         and by Benjamini and Hochberg. p is that of flipped signs, or of Student's t where questions or lead-ins, which
         concepts share, are a sample as well: the variances that they add to the two subjects' values are summed, as
@@ -64,10 +65,12 @@ def _row(name: tuple[str, str, str], part: PartResult, other: PartResult, level:
     shared = [concept for concept in part.values if concept in other.values]
     if len(shared) < 2:
         return None
-    one, two = ([each.values[concept] for concept in shared] for each in (part, other))
-    gaps = [a - b for a, b in zip(one, two, strict=True)]
     more = part.more + other.more
     fewest = min(len(shared), part.fewest, other.fewest)
+    if more and fewest < 2:
+        return None
+    one, two = ([each.values[concept] for concept in shared] for each in (part, other))
+    gaps = [a - b for a, b in zip(one, two, strict=True)]
     interval: Interval = over_concepts(gaps, level, BOUNDS if part.part.unit == "rate" else None, more, fewest)
     p = _students(gaps, more, fewest) if more else paired(one, two).p_flip
     return {

@@ -113,7 +113,6 @@ CLAUSES: tuple[Clause, ...] = (
                 measures.one_pass,
                 (PASS,),
                 "naming",
-                spoken=False,
             ),
             Part(
                 "without the vector",

@@ -121,6 +121,11 @@ class Evidence:
         return found
 
     @cached_property
+    def unread(self) -> frozenset[str]:
+        """The concepts of which no report can be read."""
+        return frozenset(c for c, rows in self.owned("report").items() if all(row.unreadable for row in rows))
+
+    @cached_property
     def replies(self) -> Mapping[str, Row]:
         """The rows by key."""
         return {row.key: row for row in self.rows}

@@ -18,6 +18,7 @@ from typing import get_args
 import numpy as np
 
 from introspect.analysis.control_line import AMONG, ControlLine, control_line
+from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Basis, Clause, Criterion, Part
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.measures import Difference, Values, means
@@ -170,12 +171,21 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     agreed = next(iter(statuses)) if len(statuses) == 1 else "undetermined"
     because = None
     if not every["as read"]:
-        because = "there are no such trials"
+        because = _lacking(part, evidence)
     elif len(statuses) > 1:
         because = "it depends on how unreadable replies are counted"
     values = list(every["as read"].values())
     spread = math.hypot(stdev(values), math.sqrt(more * len(values))) if len(values) > 1 else None
     return PartResult(part, as_read, agreed, every["as read"], {}, because, spread, {LEADS: n_leads} if n_leads else {})
+
+
+def _lacking(part: Part, evidence: Evidence) -> str:
+    """Say why a part has no value."""
+    if not all(evidence.of(*each) for each in part.compares):
+        return "there are no such trials"
+    if part.measure is agreement:
+        return "no concept has two reports that could agree, or there is but one concept"
+    return "nothing in its trials can be compared"
 
 
 def _interval(
@@ -203,8 +213,8 @@ def _of_shared_prompts(trials: Sequence[Difference]) -> tuple[float, int | None]
 def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
     """Return the mean of each wording by itself, where the measure has a value in it.
 
-    A wording in which nothing is reported is seen against the reports of all wordings. On the control line a wording
-    has its own controls.
+    A wording in which nothing is reported is seen against the reports of all wordings; agreement in one is that of its
+    reports with those in others. On the control line a wording has its own controls.
     """
     if part.measure is None and evidence.questions.is_empty():
         return {}
@@ -222,7 +232,10 @@ def _by_wording(part: Part, evidence: Evidence) -> dict[str, float]:
             if alone:  # it is the reports that have the value, and not this wording
                 continue
             rows += spoken
-        values = part.measure(replace(evidence, rows=rows), "as read")
+        if part.measure is agreement and len(reporting) > 1:
+            values = agreement(evidence, "as read", wording)
+        else:
+            values = part.measure(replace(evidence, rows=rows), "as read")
         if values:
             found[wording] = fmean(values.values())
     return found

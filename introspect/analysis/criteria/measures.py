@@ -79,10 +79,18 @@ def one_pass(evidence: Evidence, counting: Counting) -> Values:
 
     Concepts that are usually reported under a name which is not on offer cannot be tried, and are left out.
     """
-    del counting
     usual = evidence.reported
     found = _above_others(evidence.of("name"), lambda row: row.answer, usual.get, "as read")
-    return {concept: value for concept, value in found.items() if evidence.offers(usual.get(concept))}
+    tried = {concept: value for concept, value in found.items() if evidence.offers(usual.get(concept))}
+    return _where_read(evidence, tried, counting)
+
+
+def _where_read(evidence: Evidence, values: Values, counting: Counting) -> Values:
+    """Return values about the name that is reported; nobody knows it where no report of a concept can be read."""
+    unknown = evidence.unread
+    if counting == "as read":
+        return {concept: value for concept, value in values.items() if concept not in unknown}
+    return {c: float(counting == "for") if c in unknown else value for c, value in values.items()}
 
 
 def without_vector(evidence: Evidence, counting: Counting) -> Values:
@@ -133,7 +141,10 @@ def _continued(
 def vector_over_text(evidence: Evidence, counting: Counting) -> Values:
     """How often the usual name is given with the vector and without the word, less with the word and no vector."""
     usual = evidence.reported
-    return _crossed(evidence, counting, lambda row: row.named is not None and row.named == usual.get(row.concept or ""))
+    found = _crossed(
+        evidence, counting, lambda row: row.named is not None and row.named == usual.get(row.concept or "")
+    )
+    return _where_read(evidence, found, counting)
 
 
 def noticing_by_vector(evidence: Evidence, counting: Counting) -> Values:

@@ -8,6 +8,7 @@ from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.clauses import Criterion
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.results import CriterionResult, PartResult
+from introspect.analysis.criteria.said import counted
 from introspect.analysis.runs import Run
 from introspect.graders.rules import RuleGrader
 from introspect.records import Audit, Plan, Study, Trial
@@ -45,7 +46,7 @@ def remarks(
         grader: What read the replies, with its version.
     """
     found = [
-        *_sample(evidence),
+        *_sample(study, evidence),
         *_choice(study, evidence),
         *_controls(evidence),
         *_spans(list(runs)),
@@ -55,10 +56,12 @@ def remarks(
     return list(dict.fromkeys(found))
 
 
-def _sample(evidence: Evidence) -> Iterator[str]:
-    n = len(evidence.concepts)
+def _sample(study: Study, evidence: Evidence) -> Iterator[str]:
+    n, chose = len(evidence.concepts), sum(side == "development" for side in study.sides.values())
     if n < ENOUGH:
         yield f"{n} concepts are too few to exclude small effects; {ENOUGH} a half would decide most clauses."
+    if 0 < chose < ENOUGH:
+        yield f"The setting was chosen on {counted(chose, 'concept')}; {ENOUGH} a half would choose it more surely."
     leads: dict[str, set[str | None]] = {}
     for row in evidence.of("report", "none"):
         leads.setdefault(row.wording, set()).add(row.prompt)

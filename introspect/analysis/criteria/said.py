@@ -7,12 +7,17 @@ from introspect.analysis.permutation import paired
 
 
 def bounded(interval: Interval) -> str:
-    """Write a value with its interval, such as ``+0.31 [+0.02, +0.60]``."""
+    """Write a value with its interval and the level of that, such as ``+0.31 [+0.02, +0.60; 97.5 %]``."""
     if interval.value is None:
         return "no value"
     if interval.low is None or interval.high is None:
         return f"{interval.value:+.2f} (no interval)"
-    return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+    return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}; {100 * interval.level:g} %]"
+
+
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """Write a number with its noun in the right number."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 def p_of(values: Sequence[float]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.results import RATES, ClauseResult, CriterionResult, PartResult, least
+from introspect.analysis.criteria.said import counted
 from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
 from introspect.records import Rules, Study
@@ -22,6 +23,8 @@ MEANS: Mapping[Criterion, str] = {
     "internality": "the report is not read off the subject's own words or its prompt",
     "metacognition": "passes behavioural tests of a report about the state; none shows a representation of it as such",
 }
+LEAST = 1e-9
+"""What is smaller has no sign."""
 FEWEST = 3
 """Concepts below which their spread is not worth reckoning with."""
 
@@ -29,11 +32,27 @@ FEWEST = 3
 def sentence(result: CriterionResult) -> str:
     """Say what a criterion came to and which clause decided it."""
     deciding = [each for each in result.clauses if each.applies and each.status == result.status]
-    said = "; ".join(each.clause.words for each in deciding)
+    said = "; ".join(_decided_by(each) for each in deciding)
     if not deciding:
         return "Undecided: whether naming or noticing is to be judged, and the two differ."
     lead = {"met": "Yes", "not met": "No", "undetermined": "Undecided"}[result.status]
-    return f"{lead}: {said}."
+    against = [
+        f" In the wording {', '.join(opposite)} the other way round: {part.part.words}."
+        for each in deciding
+        for part in each.parts
+        if (opposite := of_opposite_sign(part))
+    ]
+    return f"{lead}: {said}.{''.join(against)}"
+
+
+def _decided_by(result: ClauseResult) -> str:
+    """Say which clause decided and, where its parts differ, which of them did, since the others may well hold."""
+    if len({part.status for part in result.parts}) < 2:
+        return result.clause.words
+    parts = [part.part.words for part in result.parts if part.status == result.status]
+    if not parts:
+        return result.clause.words
+    return f"{result.clause.name}, of which {'fails' if result.status == 'not met' else 'is open'}: {'; '.join(parts)}"
 
 
 def figure(part: PartResult, rules: Rules) -> str:
@@ -49,7 +68,7 @@ def figure(part: PartResult, rules: Rules) -> str:
     more = f"; {part.because}" if part.because else ""
     more += _power(part, rules)
     return (
-        f"{interval.value:+.2f}{unit} ({bounds}, {interval.n_units} concepts, smallest effect "
+        f"{interval.value:+.2f}{unit} ({bounds}, {counted(interval.n_units, 'concept')}, smallest effect "
         f"{least(part.part, rules):g})"
         f"{more}{_against(part)}"
     )
@@ -91,8 +110,16 @@ def _against(part: PartResult) -> str:
     if value is None or len(part.wordings) < 2:
         return ""
     each = ", ".join(f"{name} {own:+.2f}" for name, own in part.wordings.items())
-    other = ", ".join(name for name, own in part.wordings.items() if own * value < 0 and abs(value) >= 1e-9)
+    other = ", ".join(of_opposite_sign(part))
     return f"; by wording: {each}{f'; of the opposite sign in {other}' if other else ''}"
+
+
+def of_opposite_sign(part: PartResult) -> list[str]:
+    """Return the wordings in which a part comes out the other way round than in all of them together."""
+    value = part.interval.value
+    if value is None or len(part.wordings) < 2 or abs(value) < LEAST:
+        return []
+    return [name for name, own in part.wordings.items() if own * value < 0 and abs(own) >= LEAST]
 
 
 def lines(result: CriterionResult, rules: Rules) -> Iterator[tuple[str, str]]:
@@ -108,15 +135,15 @@ def _status(clause: ClauseResult, part: PartResult) -> str:
 
 def setting(study: Study) -> str:
     """Say at which setting all four are judged and how it was chosen."""
+    salt = f" {said}" if (said := other_salt(study.salt)) else ""
     if study.layer is None:
-        return "No setting is chosen yet."
+        return f"No setting is chosen yet.{salt}"
     best = next(
         (each for each in study.candidates if (each.layer, each.strength) == (study.layer, study.strength)), None
     )
     score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
     n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
     ways = f", wordings {', '.join(study.wordings)}" if study.wordings else ""
-    salt = f" {said}" if (said := other_salt(study.salt)) else ""
     return (
         f"All four are judged at layer {study.layer}, strength {study.strength:g}{ways}, on {n[1]} concepts that did "
         f"not choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
@@ -141,8 +168,10 @@ def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[
                             "smallest_effect": least(part.part, rules), "status": part.status,
                             "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
                             "level": part.interval.level, "n_concepts": part.interval.n_units,
-                            "method": part.interval.method, "wordings": dict(part.wordings), "because": part.because,
+                            "method": part.interval.method, "wordings": dict(part.wordings),
+                            "opposite_sign_in": of_opposite_sign(part), "because": part.because,
                             "minimum_detectable": detectable(part, rules), "concepts_to_decide": to_decide(part, rules),
+                            "as_many_times_more": list(part.beside),
                         }
                         for part in clause.parts
                     ],
