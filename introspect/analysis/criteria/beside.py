@@ -141,7 +141,7 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame, level: float) -> Iter
     corrected = iter(holm(tested).tolist())
     for name, each in found:
         unit = "" if each.measure == "rate" else " nats"
-        mean_ = over_concepts(each.values["gap"].to_list(), level, RATES if each.measure == "rate" else None)
+        gap = over_concepts(each.values["gap"].to_list(), level, RATES if each.measure == "rate" else None)
         unread = ""
         against, in_favour = (mean(each.values[way].to_list()) for way in ("gap_against", "gap_for"))
         if in_favour - against > UNREAD:
@@ -155,7 +155,7 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame, level: float) -> Iter
         yield Finding(
             f"selectivity, {name}, {each.family}",
             f"Selectivity by {name}: noticing under concepts less under {each.family} vectors at matched "
-            f"{each.match or 'norm'}: {bounded(mean_)}{unit}{unread}, {counted(each.mean.n_units, 'concept')}{p}.",
+            f"{each.match or 'norm'}: {bounded(gap)}{unit}{unread}, {counted(each.mean.n_units, 'concept')}{p}.",
         )
 
 

@@ -40,7 +40,7 @@ def sentence(result: CriterionResult) -> str:
         f" In the wording {', '.join(opposite)} the other way round: {part.part.words}."
         for each in deciding
         for part in each.parts
-        if (opposite := of_opposite_sign(part))
+        if part.status == "met" and (opposite := of_opposite_sign(part))
     ]
     return f"{lead}: {said}.{''.join(against)}"
 
