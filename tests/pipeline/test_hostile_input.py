@@ -452,11 +452,12 @@ def hostile_run(tmp_path):
 def test_nothing_in_a_run_acts_on_the_terminal(command, hostile_run, tmp_path):
     from introspect.sweeps.claims import graders_in, read_claims
 
+    other = shutil.copytree(hostile_run, tmp_path / "other")
     commands = [
         ("analyze", hostile_run, "--cells"),
         ("analyze", hostile_run, "--json"),
         ("grade", hostile_run, "--with", "rules"),
-        ("compare", hostile_run, hostile_run),
+        ("compare", hostile_run, other),
         ("figures", hostile_run, "--out", tmp_path / "figures"),
         ("report", hostile_run),
         ("export", hostile_run, "--to", "csv"),

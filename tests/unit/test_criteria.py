@@ -20,7 +20,7 @@ from introspect.analysis.criteria import measures, words
 from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, evidence
-from introspect.analysis.criteria.judge import judge, together
+from introspect.analysis.criteria.judge import Measured, judge, together
 from introspect.errors import IntrospectError
 from introspect.records import SALT, Rules, Study
 from introspect.studies.expected import EXPECTED
@@ -762,7 +762,8 @@ def test_dealing_keeps_every_reply_and_read_out_where_it_was(dealt):
 
 def test_conditions_are_dealt_within_an_experiment_a_task_and_a_wording(dealt):
     _, before, after = dealt
-    within = ["protocol", "task", "wording", "arm", "concept", "layer", "strength", "item"]  # pairs stay pairs
+    # Pairs stay pairs: the prompt goes with the condition that it was asked under.
+    within = ["protocol", "task", "wording", "arm", "concept", "layer", "strength", "item", "prompt"]
     counts = [frame.group_by(within).len().sort(within) for frame in (before, after)]
     assert counts[0].equals(counts[1])
     joined = before.join(after, on="key", suffix="_now")
@@ -771,10 +772,20 @@ def test_conditions_are_dealt_within_an_experiment_a_task_and_a_wording(dealt):
     of_each = [asked.group_by("wording", "item", column).len() for column in ("arm", "arm_now")]
     assert set(of_each[0].iter_rows()) == set(of_each[1].iter_rows())  # every question keeps its clean trial
     assert moved.height > 0.8 * joined.filter(pl.col("arm") != CONTINUED).height
-    assert (
-        after.filter(pl.col("arm") != CONTINUED)["prompt"].null_count()
-        == after.filter(pl.col("arm") != CONTINUED).height
-    )
+
+
+def test_clean_prompts_that_concepts_share_are_a_sample_in_a_dealt_run_too():
+    # Without the prompts the mean of the clean trials was taken as known, and here 27 % of deals excluded 0. Six lead-ins
+    # are few: with them it is 9 %; on a real run with 142 prompts 13 % and 3 %.
+    study = written("introspector", n=30)
+    frame = study.frame.filter(pl.col("task").str.starts_with("detection") | (pl.col("task") == "report"))
+    part = next(part for clause in CLAUSES for part in clause.parts if part.name == "first token")
+    excluded = 0
+    for seed in range(100):
+        measured = Measured(evidence(relabelled([frame], seed), study.concepts, {}), RULES, beside=False)
+        interval = measured.part(part).interval
+        excluded += not interval.low <= 0 <= interval.high
+    assert excluded <= 15
 
 
 def test_replies_that_go_on_stay_with_the_reply_they_follow(dealt):
