@@ -5,6 +5,7 @@ import builtins
 import functools
 import json
 import re
+import shutil
 import struct
 import time
 import zipfile

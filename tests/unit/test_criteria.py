@@ -775,7 +775,7 @@ def test_conditions_are_dealt_within_an_experiment_a_task_and_a_wording(dealt):
 
 
 def test_clean_prompts_that_concepts_share_are_a_sample_in_a_dealt_run_too():
-    # Without the prompts the mean of the clean trials was taken as known, and here 27 % of deals excluded 0. Six lead-ins
+    # Without the prompts the mean of clean trials was taken as known, and here 27 % of deals excluded 0. Six lead-ins
     # are few: with them it is 9 %; on a real run with 142 prompts 13 % and 3 %.
     study = written("introspector", n=30)
     frame = study.frame.filter(pl.col("task").str.starts_with("detection") | (pl.col("task") == "report"))
