@@ -224,6 +224,15 @@ def test_what_a_file_of_one_s_own_has_takes_the_place_of_the_shipped_one_s(tmp_p
     assert (own.grader["named"], own.grader["coherent"]) == ("?", shipped.grader["coherent"])
 
 
+def test_a_file_without_wordings_changes_what_it_has_and_keeps_the_shipped_wordings(tmp_path):
+    shipped = load_stimuli()
+    longer = {"lists": {"lead_ins": [*shipped.texts("lead_ins"), "Here is one more."]}}
+    own = load_stimuli(write(tmp_path, "longer.json", json.dumps(longer)))
+    assert own.wording == shipped.wording
+    assert len(own.texts("lead_ins")) == len(shipped.texts("lead_ins")) + 1
+    assert own.lists["notes"] == shipped.lists["notes"]
+
+
 def test_a_list_of_texts_is_found_by_its_name_or_refused_with_the_near_miss():
     assert "Everything is set up." in load_stimuli().texts("lead_ins")
     with pytest.raises(
