@@ -226,8 +226,8 @@ class Stimuli(Record):
 def load_stimuli(source: str | Path = "default", folder: Path | None = None) -> Stimuli:
     """Read the shipped stimuli by name (``default``) or the user's TOML or JSON file.
 
-    What a file of the user's leaves out (lists, questions, information texts) is the shipped one's; so are the wordings of
-    one that has none.
+    What a file of the user's leaves out (lists, questions, information texts) is the shipped one's; so are the wordings
+    of one that has none.
 
     Raises:
         StimulusError: No such file, or its content does not fit; the sentence names the entry.
