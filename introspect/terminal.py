@@ -102,3 +102,8 @@ def hushed(quiet: bool = True) -> Iterator[None]:
 def is_hushed() -> bool:
     """Whether nothing but errors is wanted on standard error."""
     return bool(_hushed)
+
+
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """Write a number with its noun in the right number, such as ``1 trial`` and ``1,200 trials``."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"

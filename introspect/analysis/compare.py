@@ -81,8 +81,7 @@ def compare_effects(first: Analysis, second: Analysis, relative: float | None = 
 
     Returns:
         One row a task, measure and arm in which both have a concept in common: ``first``, ``second`` (means over the
-        concepts of both),
-        ``difference`` (first less second, paired over concepts) with its bounds, and ``words``.
+        concepts of both), ``difference`` (first less second, paired over concepts) with its bounds, and ``words``.
     """
     rows: list[dict[str, object]] = []
     by = ["task", "metric", "arm"]

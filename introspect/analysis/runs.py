@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from introspect.records import Effects, Manifest, Prompt, Trial
 from introspect.sweeps.packed import PackedTrials, is_packed
 from introspect.sweeps.reading import TRIALS, files_of, read_effects, read_manifest, read_prompts, read_trials
+from introspect.terminal import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,12 @@ class Run:
     trials: Sequence[Trial]
     prompts: dict[str, Prompt]
     effects: Effects | None = None
+
+    @property
+    def so_far(self) -> str | None:
+        """How many of the planned trials there are, in words; ``None`` where none is missing."""
+        n, planned = len(self.trials), self.manifest.n_planned
+        return f"{n:,} of {counted(planned, 'planned trial')}" if n < planned else None
 
     def polars(self) -> "pl.DataFrame":
         """Return one row a trial, graded by rules; ``introspect.analysis.frames.COLUMNS`` says what stands where."""

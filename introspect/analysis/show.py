@@ -69,10 +69,8 @@ def print_analysis(analysis: Shown, cells: bool = False, console: Console | None
         if cells:
             rows = analysis.rows.filter(pl.col("task") == task)
             out.print(rates(rows, f"{title}, by cell", ("layer", "strength"), analysis.metrics))
-    n = len(analysis.run.trials)
-    if n < manifest.n_planned:
-        missing = f"{n} of {manifest.n_planned} planned trials so far; run the same command again to go on."
-        out.print(Text(missing, style="yellow"))
+    if there := analysis.run.so_far:
+        out.print(Text(f"{there} so far; run the same command again to go on.", style="yellow"))
     if said := other_salt(manifest.plan.salt):
         out.print(Text(said, style="yellow"))
     out.print(Text(analysis.verdict.sentence, style="bold"))

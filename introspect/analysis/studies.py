@@ -79,10 +79,7 @@ class StudyAnalysis:
     def incomplete(self) -> list[str]:
         """What is planned and not there, experiment by experiment; empty where the study is whole."""
         found = [f"{name} has not run" for name in self.study.experiments if name not in self.runs]
-        for name, run in self.runs.items():
-            if (n := len(run.trials)) < run.manifest.n_planned:
-                found.append(f"{name} has {n:,} of {run.manifest.n_planned:,} planned trials")
-        return found
+        return [*found, *(f"{name} has {run.so_far}" for name, run in self.runs.items() if run.so_far)]
 
     @property
     def grids(self) -> list[Grid]:

@@ -248,9 +248,7 @@ def _analyze_battery(folder: Path, as_json: bool) -> None:
     for name, analysis in battery.analyses.items():
         console.rule(Text(name), align="left")
         console.print(Text(analysis.verdict.sentence, style="bold"))
-        if (n := len(analysis.run.trials)) < (planned := analysis.run.manifest.n_planned):
-            console.print(Text(f"{n:,} of {planned:,} planned trials so far.", style="yellow"))
-        if said := other_salt(analysis.run.manifest.plan.salt):
+        for said in filter(None, (analysis.run.so_far, other_salt(analysis.run.manifest.plan.salt))):
             console.print(Text(said, style="yellow"))
         for finding in analysis.findings:
             console.print(Text(f"  {finding.sentence}"))

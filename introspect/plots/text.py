@@ -5,7 +5,7 @@ Replies of a model are hostile text until shown otherwise; plotly's small HTML d
 
 import html
 
-from introspect.terminal import visible
+from introspect.terminal import counted, visible
 
 __all__ = ["counted", "interval", "label", "number", "number_range", "percent", "visible"]
 
@@ -46,8 +46,3 @@ def number(value: float) -> str:
 def number_range(low: float, high: float) -> str:
     """Write an interval of means, such as ``−0.20 to 1.31``: a dash between numbers with signs cannot be read."""
     return f"{number(low)} to {number(high)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun in the right number, such as ``1 trial`` and ``1,200 trials``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -18,6 +18,7 @@ from introspect.plots.estimates import Estimate, estimate, with_values, words
 from introspect.plots.style import look
 from introspect.records import SubjectIdentity, Trial, digest
 from introspect.split import other_salt
+from introspect.terminal import counted
 
 HALVES = {"development": "choosing", "report": "reported"}
 MOST_MEASURES = 4
@@ -108,9 +109,9 @@ def _injection(analysis: Analysis, given: Given) -> str:
     salt = f"{said} " if (said := other_salt(plan.salt)) else ""
     matched = "norm" if plan.match == "norm" else "effect on neutral text"
     return (
-        f"Concept vectors ({read}) for {_many(len(given.concepts), 'concept')}{half} are added to the residual stream "
-        f"at the output of block {_listed(given.layers)} (counted from 0) at {_listed(given.strengths)} times their "
-        f"norm, on the tokens of the marked span ({_listed(given.where)}). "
+        f"Concept vectors ({read}) for {counted(len(given.concepts), 'concept')}{half} are added to the residual "
+        f"stream at the output of block {_listed(given.layers)} (counted from 0) at {_listed(given.strengths)} times "
+        f"their norm, on the tokens of the marked span ({_listed(given.where)}). "
         f"{salt}{_controls(analysis, matched)}{_added(given)}"
     )
 
@@ -139,7 +140,7 @@ def _trials(analysis: Analysis, given: Given) -> str:
     part = "" if n_trials >= manifest.n_planned else f" of {manifest.n_planned:,} planned"
     how = "decoded greedily" if plan.temperature == 0 else f"sampled at temperature {plan.temperature:g}"
     said = f" Replies are {how}, up to {given.longest} tokens." if given.n_replies else " Nothing is generated."
-    wordings = _many(len(manifest.wordings), "wording")
+    wordings = counted(len(manifest.wordings), "wording")
     return f"There are {n_trials:,} trials{part} in {wordings} ({arms}).{said}"
 
 
@@ -228,7 +229,3 @@ def _size(value: object) -> float:
 
 def _joined(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}" if texts else ""
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -13,7 +13,7 @@ from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.evidence import GONE_ON, Evidence, once
 from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.criteria.results import RATES
-from introspect.analysis.criteria.said import bounded, counted, p_of
+from introspect.analysis.criteria.said import bounded, p_of
 from introspect.analysis.crossed import with_items
 from introspect.analysis.detection import Detection, detection
 from introspect.analysis.findings.finding import Finding
@@ -24,6 +24,7 @@ from introspect.analysis.rates import clustered_rate
 from introspect.analysis.selectivity import selectivity
 from introspect.graders.detail_scores import detail_counts
 from introspect.records import ReaderKind, Readers
+from introspect.terminal import counted
 
 UNREAD = 1e-9
 """How far apart two countings of unreadable replies must be to be two."""

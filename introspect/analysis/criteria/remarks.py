@@ -8,11 +8,11 @@ from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.clauses import Criterion
 from introspect.analysis.criteria.evidence import Evidence
 from introspect.analysis.criteria.results import CriterionResult, PartResult
-from introspect.analysis.criteria.said import counted
 from introspect.analysis.runs import Run
 from introspect.graders.rules import RuleGrader
 from introspect.records import Audit, Plan, Study, Trial
 from introspect.split import other_salt
+from introspect.terminal import counted
 
 ENOUGH = 50
 """Concepts a half that a study needs before a difference of 0.10 can be excluded where nothing happens at all."""

@@ -15,11 +15,6 @@ def bounded(interval: Interval) -> str:
     return f"{interval.value:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}; {100 * interval.level:g} %]"
 
 
-def counted(number: int, noun: str, several: str | None = None) -> str:
-    """Write a number with its noun in the right number."""
-    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
-
-
 def p_of(values: Sequence[float]) -> str:
     """Write the p of flipped signs of one difference a concept."""
     return f", p = {paired(values, [0.0] * len(values)).p_flip:.4f}" if len(values) > 1 else ""

@@ -5,11 +5,11 @@ from typing import Any
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.results import RATES, ClauseResult, CriterionResult, PartResult, least
-from introspect.analysis.criteria.said import counted
 from introspect.analysis.interval import Bounds
 from introspect.analysis.power import concepts_to_decide, minimum_detectable
 from introspect.records import Rules, Study
 from introspect.split import other_salt
+from introspect.terminal import counted
 
 TITLES: Mapping[Criterion, str] = {
     "accuracy": "Accurate",
