@@ -178,8 +178,8 @@ class MultipleChoice(Record):
 class Stimuli(Record):
     """A stimulus file: the extraction prompt, with ``{word}`` where the word goes, the wordings by name, and lists.
 
-    ``lists`` are named lists of texts (``sentences``, ``lead_ins``, ``paragraphs``, ``notes``, or words), ``info`` the
-    texts put before a conversation, ``grader`` what a judge is asked.
+    ``lists`` are named lists of texts (``sentences``, ``lead_ins``, ``paragraphs``, ``notes``, or words), ``more`` what
+    is joined to the shipped lists, ``info`` the texts put before a conversation, ``grader`` what a judge is asked.
     """
 
     title: str = ""
@@ -187,6 +187,7 @@ class Stimuli(Record):
     extract: str = "Please tell me something about {word}"
     wording: dict[str, Wording] = Field(default_factory=dict)
     lists: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    more: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     info: dict[str, str] = Field(default_factory=dict)
     question: tuple[Question, ...] = ()
     multiple_choice: tuple[MultipleChoice, ...] = ()
@@ -227,7 +228,7 @@ def load_stimuli(source: str | Path = "default", folder: Path | None = None) -> 
     """Read the shipped stimuli by name (``default``) or the user's TOML or JSON file.
 
     What a file of the user's leaves out (lists, questions, information texts) is the shipped one's; so are the wordings
-    of one that has none.
+    of one that has none. Its ``more`` is joined to the lists.
 
     Raises:
         StimulusError: No such file, or its content does not fit; the sentence names the entry.
@@ -291,10 +292,21 @@ def _completed(own: Stimuli) -> Stimuli:
     return own.model_copy(
         update={
             "wording": own.wording or base.wording,
-            "lists": {**base.lists, **own.lists},
+            "lists": _longer({**base.lists, **own.lists}, own.more),
+            "more": {},
             "info": {**base.info, **own.info},
             "question": own.question or base.question,
             "multiple_choice": own.multiple_choice or base.multiple_choice,
             "grader": {**base.grader, **own.grader},
         }
     )
+
+
+def _longer(lists: Mapping[str, tuple[str, ...]], more: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Join texts to the lists of their names, each once."""
+    for name in more:
+        if name not in lists:
+            raise UnknownNameError("list of stimuli to join more to", name, lists)
+    return {
+        name: tuple(dict.fromkeys((*texts, *more[name]))) if name in more else texts for name, texts in lists.items()
+    }

@@ -33,8 +33,9 @@ def check_stimuli(
     console = Console(highlight=False)
     content = parse_stimuli(file)
     found = problems(content)
+    n_lists = len({*content.lists, *content.more})
     if as_json:
-        print_json({"file": file, "problems": found, "wordings": len(content.wording), "lists": len(content.lists)})
+        print_json({"file": file, "problems": found, "wordings": len(content.wording), "lists": n_lists})
     for problem in found if not as_json else ():
         console.print(Text(f"- {problem}"))
     if found:
@@ -42,7 +43,6 @@ def check_stimuli(
         raise StimulusError(message)
     if as_json:
         return
-    n_lists = len(content.lists)
     console.print(Text(f"{file}: {len(content.wording)} wordings and {n_lists} lists, nothing wrong"))
 
 

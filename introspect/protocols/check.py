@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from introspect.protocols.protocol import Protocol
 from introspect.protocols.registry import PROTOCOLS
-from introspect.stimuli import Stimuli, Wording
+from introspect.stimuli import Stimuli, Wording, shipped
 
 FILLED: dict[str, frozenset[str]] = {
     "thought_vs_text": frozenset({"sentence", "options"}),
@@ -38,13 +38,21 @@ def problems(stimuli: Stimuli) -> list[str]:
     for number, each in enumerate(stimuli.multiple_choice, start=1):
         if len(set(each.options)) < len(each.options):
             found.append(f"multiple-choice question {number} ({each.question!r}) offers one answer twice")
-    for name, texts in stimuli.lists.items():
+    return [*found, *_lists(stimuli)]
+
+
+def _lists(stimuli: Stimuli) -> Iterator[str]:
+    for name in stimuli.more:
+        if name not in (there := shipped().lists):
+            near = difflib.get_close_matches(name, there, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there)}"
+            yield f"[more] joins texts to the list {name!r}, which is not shipped{hint}"
+    for name, texts in (*stimuli.lists.items(), *stimuli.more.items()):
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated and name != "baseline_words":
-            found.append(f"the list {name!r} has {repeated[0]!r} twice")
+            yield f"the list {name!r} has {repeated[0]!r} twice"
         if name == "notes":
-            found += [f"the note {text!r} has no {{noted}} in it" for text in texts if "{noted}" not in text]
-    return found
+            yield from (f"the note {text!r} has no {{noted}} in it" for text in texts if "{noted}" not in text)
 
 
 def _of_wording(name: str, wording: Wording) -> Iterator[str]:

@@ -188,6 +188,8 @@ turns = [{ role = "user", text = "{info}{wether} {ask}" }]
 ask = { detecton = "Is it?" }
 [grader]
 noticed = "Is it so?"
+[more]
+lead_in = ["We go on."]
 """
     )
     done = command("stimuli", "check", mine)
@@ -198,7 +200,8 @@ noticed = "Is it so?"
         "slot {wether}",
         "no mark {{trial}}",
         "{response}",
+        "did you mean 'lead_ins'?",
     ):
         assert words in " ".join(done.out.split())
-    assert "5 problems" in done.err
+    assert "6 problems" in done.err
     assert command("stimuli", "list").code == 0

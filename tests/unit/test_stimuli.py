@@ -233,6 +233,20 @@ def test_a_file_without_wordings_changes_what_it_has_and_keeps_the_shipped_wordi
     assert own.lists["notes"] == shipped.lists["notes"]
 
 
+def test_more_texts_are_joined_to_the_shipped_lists_each_once(tmp_path):
+    shipped = load_stimuli().texts("lead_ins")
+    own = load_stimuli(
+        write(tmp_path, "more.json", json.dumps({"more": {"lead_ins": ["Here is one more.", shipped[3]]}}))
+    )
+    assert own.texts("lead_ins") == (*shipped, "Here is one more.")
+    assert own.more == {}
+    assert own.wording == load_stimuli().wording
+    with pytest.raises(
+        UnknownNameError, match="no list of stimuli to join more to named 'lead_in'; did you mean 'lead_ins'"
+    ):
+        load_stimuli(write(tmp_path, "near.json", json.dumps({"more": {"lead_in": ["Here is one more."]}})))
+
+
 def test_a_list_of_texts_is_found_by_its_name_or_refused_with_the_near_miss():
     assert "Everything is set up." in load_stimuli().texts("lead_ins")
     with pytest.raises(
