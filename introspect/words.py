@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import snowballstemmer
 
+SOMETHING = "something"
+"""What stands in a note in the place of a concept's word."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _POSSESSIVE = re.compile(r"['’](?:s|S)?$")
 _STEMMER = snowballstemmer.stemmer("english")

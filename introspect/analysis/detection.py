@@ -255,11 +255,12 @@ def _spread(signal: pl.DataFrame, noise: pl.DataFrame) -> Spread:
     pair = [arm.filter(pl.col("towards").is_finite()) for arm in (signal, noise)]
     above, below = (arm["towards"].to_numpy() for arm in pair)
     n, m = len(above), len(below)
+    n_items = pair[1]["item"].n_unique() if "item" in noise.columns else m  # a lead-in in another wording is no other
     because = None
     if not n + m:
         because = "replies have no log-odds"
-    elif m < NOISE_ITEMS:
-        because = f"{m} items without a signal are fewer than {NOISE_ITEMS}"
+    elif n_items < NOISE_ITEMS:
+        because = f"{n_items} items without a signal are fewer than {NOISE_ITEMS}"
     elif n < 2:
         because = f"there are {n} items with a signal"
     if because:

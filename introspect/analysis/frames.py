@@ -29,7 +29,7 @@ OWN: dict[str, tuple[Any, str]] = {
     "arm": (pl.String, "concept, a control family, text, or none"),
     "info": (pl.String, "the text put before the conversation, if any"),
     "wording": (pl.String, "which conversation"),
-    "item": (pl.String, "the lead-in, question, paragraph or sentence that was put into it"),
+    "item": (pl.String, "the lead-in, question, paragraph, sentence or note that was put into it"),
     "sample": (pl.Int64, "which repetition"),
     "unit": (pl.String, "what intervals cluster by: the concept or, without one, the item or the prompt"),
     "concept": (pl.String, "what the trial is about, injected or not"),

@@ -1,7 +1,7 @@
 """Every cell of a grid with what it shows, and how surprising that is among so many cells.
 
-Naming is tested by dealing the injected concepts again among the trials of each wording, detection by flipping the sign
-of each concept's distance from the control line; every deal is the same in all cells, and
+Naming is tested by dealing the injected concepts again, each with its trials in all wordings, detection by flipping
+the sign of each concept's distance from the control line; every deal is the same in all cells, and
 ``introspect.analysis.permutation`` says more. A cell's p by itself is corrected in three ways: against the best cell of
 every deal, which knows how cells hang together, and by Holm's and by Benjamini and Hochberg's steps, which do not.
 
@@ -81,7 +81,7 @@ def grids(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> list[Gr
 
 
 def naming_grid(frame: pl.DataFrame, concepts: Mapping[str, Sequence[str]]) -> Grid | None:
-    """Test naming cell by cell, by dealing the injected concepts again among the trials of a wording.
+    """Test naming cell by cell, by dealing the injected concepts again, each with its trials in all wordings.
 
     Args:
         frame: Outcomes of reports on the whole grid.

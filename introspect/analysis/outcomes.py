@@ -18,7 +18,8 @@ from introspect.analysis.identify import identified, matches, succeeds
 from introspect.analysis.metrics import METRICS
 from introspect.graders.intent import read_intent
 from introspect.graders.options import choose_option, repeats
-from introspect.records import Claim, Manifest, Prompt, Trial
+from introspect.records import Claim, Manifest, Prompt, Trial, TrialSpec
+from introspect.words import SOMETHING
 
 SCHEMA: dict[str, Any] = {
     "key": pl.String,
@@ -116,7 +117,8 @@ def _rows(trial: Trial, claim: Claim | None, concepts: Concepts) -> Iterator[Row
 def _base(trial: Trial, concepts: Concepts) -> Row:
     spec = trial.spec
     lead = spec.fill.get("lead", "")
-    item = spec.fill.get("question") or spec.fill.get("paragraph") or spec.fill.get("sentence") or lead
+    named = (spec.fill.get(name) for name in ("question", "paragraph", "sentence"))
+    item = next(filter(None, named), None) or _note(spec) or lead
     return {
         "key": trial.key,
         "protocol": spec.protocol,
@@ -137,6 +139,14 @@ def _base(trial: Trial, concepts: Concepts) -> Row:
         "truth": _answer_words(trial, spec.truth),
         "reply": trial.reply,
     }
+
+
+def _note(spec: TrialSpec) -> str:
+    """Return the note that stands in a prompt, without the word that was put into it: other concepts have it, too."""
+    note = spec.fill.get("note", "")
+    for word in (spec.concept, SOMETHING):
+        note = note.replace(word, "…") if word else note
+    return note
 
 
 def _spoken(trial: Trial, claim: Claim, concepts: Concepts) -> Row:

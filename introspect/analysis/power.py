@@ -132,14 +132,16 @@ def concepts_to_decide(
             below, above = (_apart(n, level) * side for side in (mean - low, high - mean))
         return mean + above < delta or mean - below > 0
 
-    return _first(decides)
+    return smallest(decides)
 
 
-def _first(decides: Callable[[int], bool]) -> int:
-    """Return the smallest number from 2 that decides; all larger ones do as well."""
+def smallest(decides: Callable[[int], bool], most: int | None = None) -> int | None:
+    """Return the smallest number from 2 that decides, where all larger ones do as well; none beyond ``most``."""
     enough = 2
     while not decides(enough):
-        enough *= 2
+        if most is not None and enough >= most:
+            return None
+        enough = 2 * enough if most is None else min(2 * enough, most)
     too_few = enough // 2 if enough > 2 else 1
     while enough - too_few > 1:
         middle = (too_few + enough) // 2

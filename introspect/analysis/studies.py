@@ -11,7 +11,7 @@ from introspect.analysis.criteria.clauses import CLAUSES, Clause, Criterion
 from introspect.analysis.criteria.doses import doses
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
 from introspect.analysis.criteria.judge import judge
-from introspect.analysis.criteria.remarks import remarks
+from introspect.analysis.criteria.remarks import injected_at, remarks
 from introspect.analysis.criteria.results import CriterionResult
 from introspect.analysis.criteria.words import setting
 from introspect.analysis.findings.finding import Finding
@@ -94,7 +94,7 @@ class StudyAnalysis:
     @property
     def choice(self) -> list[str]:
         """Say how the setting was chosen, and what choosing it is worth."""
-        found = [setting(self.study)]
+        found = [setting(self.study, sorted({place.span for place in injected_at(self.runs.values())}))]
         if self.incomplete:
             found[0] += f" The study is not whole, and no verdict is final: {'; '.join(self.incomplete)}."
         if self.optimism is not None:

@@ -165,7 +165,13 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     found = tried(base, teacher, vectors, organism, recipe, examiners)
     adapted.unload()
     _halve(folder, recipe.form)
-    card = {"organism": organism, "recipe": asdict(recipe), "seed": settings.seed, "loss": loss, "evaluation": found}
+    card = {
+        "organism": organism,
+        "recipe": asdict(recipe),
+        "seed": recipe.first.seed,
+        "loss": loss,
+        "evaluation": found,
+    }
     write_card(folder, card)
     return found
 

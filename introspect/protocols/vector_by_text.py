@@ -13,8 +13,8 @@ Source: Singh, Linzen and Ravfogel (2026), on input against activation edits; th
 from introspect.protocols.choices import yes_no
 from introspect.protocols.protocol import CLEAN_ARM, Arm, Protocol
 from introspect.protocols.scene import Asked, Item, Scene
+from introspect.words import SOMETHING
 
-NEUTRAL = "something"
 WRITTEN = frozenset({"text", "both"})
 """Arms in which the concept's word stands in the note."""
 RIGHT = {"concept": True, "both": True, "text": False, "none": False}
@@ -24,7 +24,7 @@ def items(scene: Scene, asked: Asked) -> list[Item]:
     """Draw a note and put the concept's word or the neutral one into it."""
     assert asked.concept is not None
     note = scene.rng("note", asked.concept, asked.sample).choice(scene.texts("notes"))
-    noted = asked.concept if asked.arm in WRITTEN else NEUTRAL
+    noted = asked.concept if asked.arm in WRITTEN else SOMETHING
     fill = {**scene.opening(asked), "note": note.replace("{noted}", noted)}
     if asked.head == "detect":
         return [Item(fill, *yes_no("words", RIGHT.get(asked.arm)))]

@@ -14,7 +14,8 @@ from typing import Any
 
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA, Clause, Criterion
 from introspect.analysis.criteria.evidence import Evidence, evidence
-from introspect.analysis.criteria.judge import Measured, conclude
+from introspect.analysis.criteria.judge import conclude
+from introspect.analysis.criteria.measured import Measured
 from introspect.analysis.criteria.results import Status
 from introspect.analysis.studies import open_evidence
 from introspect.errors import ExecutorError

@@ -12,8 +12,11 @@ import numpy as np
 import polars as pl
 
 from introspect.analysis.criteria.evidence import CONTINUED, Evidence, Row, evidence
+from introspect.analysis.criteria.judge import judge
+from introspect.analysis.criteria.remarks import remarks
 from introspect.graders.rules import RuleGrader
-from introspect.records import Rules
+from introspect.records import SALT, Rules
+from introspect.records import Study as Chosen
 
 RULES = Rules()
 _NUMBERS = itertools.count()
@@ -170,3 +173,23 @@ def subject(organism, n=60, seed=0, slips=0.03, unread=0.0):
     """The evidence of an idealised subject."""
     study = written(organism, n, seed, slips, unread)
     return evidence([study.frame], study.concepts, study.follows)
+
+
+CANDIDATES = tuple({"layer": 2, "strength": s, "score": 0.25, "n": 8} for s in (1.5, 3.0))
+
+
+def study_of(concepts=("bread",), **changes):
+    """A study that chose on other concepts than it reports on."""
+    fields = {
+        "schema_version": 3, "rules": RULES, "salt": SALT, "experiments": ("choose",), "candidates": CANDIDATES,
+        "sides": dict.fromkeys((f"chose {i}" for i in range(60)), "development") | dict.fromkeys(concepts, "report"),
+        "layer": 2, "strength": 3.0,
+    }  # fmt: skip
+    return Chosen(**(fields | changes))
+
+
+def remarked(evidence_of, study=None, **more):
+    """What a referee would remark on."""
+    return remarks(
+        study or study_of(evidence_of.concepts), evidence_of, judge(evidence_of, RULES, strict=False), **more
+    )

@@ -20,7 +20,8 @@ from introspect.analysis.criteria import measures, words
 from introspect.analysis.criteria.agreeing import agreement
 from introspect.analysis.criteria.clauses import CLAUSES, CRITERIA
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, evidence
-from introspect.analysis.criteria.judge import Measured, judge, together
+from introspect.analysis.criteria.judge import judge, together
+from introspect.analysis.criteria.measured import Measured
 from introspect.errors import IntrospectError
 from introspect.records import SALT, Rules, Study
 from introspect.studies.expected import EXPECTED

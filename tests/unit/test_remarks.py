@@ -2,35 +2,16 @@
 
 import polars as pl
 import pytest
-from evidence import RULES, of, row, subject
+from evidence import of, row, study_of, subject
+from evidence import remarked as said
 from handmade import SUBJECT, write_run
 
 from introspect.analysis.calibration import write_calibration
 from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.judge import judge
-from introspect.analysis.criteria.remarks import remarks
 from introspect.analysis.runs import load_run
 from introspect.graders.rules import RuleGrader
-from introspect.records import SALT, Audit, Plan, Study, Trial, TrialSpec, VectorRef
-
-CANDIDATES = tuple({"layer": 2, "strength": s, "score": 0.25, "n": 8} for s in (1.5, 3.0))
-
-
-def study_of(concepts=("bread",), **changes):
-    """A study that chose on other concepts than it reports on."""
-    fields = {
-        "schema_version": 3, "rules": RULES, "salt": SALT, "experiments": ("choose",), "candidates": CANDIDATES,
-        "sides": dict.fromkeys((f"chose {i}" for i in range(60)), "development") | dict.fromkeys(concepts, "report"),
-        "layer": 2, "strength": 3.0,
-    }  # fmt: skip
-    return Study(**(fields | changes))
-
-
-def said(evidence_of, study=None, **more):
-    return remarks(
-        study or study_of(evidence_of.concepts), evidence_of, judge(evidence_of, RULES, strict=False), **more
-    )
+from introspect.records import Audit, Plan, Trial, TrialSpec, VectorRef
 
 
 def bare():
@@ -60,7 +41,7 @@ REMARKS = {
     "it depends on how unreadable": lambda: subject("confabulator", unread=0.3),
     "fewer than 20": _few_questions,
     "Accuracy alone": lambda: subject("parrot"),
-    "hardly any mass on the names in one pass (median 0.01)": lambda: _unlikely("name"),
+    "hardly any mass on the names in one pass (name: median 0.01)": lambda: _unlikely("name"),
     "hardly any mass on yes and no to the detection question": lambda: _unlikely("detection"),
     "hardly any mass on yes and no about the earlier turn": lambda: _unlikely("earlier"),
     "hardly any mass on the codes": lambda: _unlikely("codes"),
@@ -178,4 +159,4 @@ def test_reports_that_were_injected_in_different_ways_are_not_compared_in_silenc
     assert not any("injected alike" in each for each in said(bare(), runs=alike))
     other = run_of(tmp_path, trial(task="other", span="whole", layer=3), name="elsewhere")
     (found,) = [each for each in said(bare(), runs=[*alike, other]) if "injected alike" in each]
-    assert "trial, both, layer 2, strength 3; whole, both, layer 3, strength 3" in found
+    assert "span trial, layer 2, strength 3 (other, report); span whole, layer 3, strength 3 (elsewhere)" in found

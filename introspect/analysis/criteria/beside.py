@@ -10,7 +10,9 @@ import polars as pl
 
 from introspect.analysis.control_line import ControlLine, control_line
 from introspect.analysis.criteria import measures
+from introspect.analysis.criteria.differences import means
 from introspect.analysis.criteria.evidence import GONE_ON, Evidence, once
+from introspect.analysis.criteria.measured import of_shared
 from introspect.analysis.criteria.naming_beside import identified, of_its_own_choice, opaque, under_negated, unsteered
 from introspect.analysis.criteria.results import RATES
 from introspect.analysis.criteria.said import bounded, p_of
@@ -26,6 +28,7 @@ from introspect.graders.detail_scores import detail_counts
 from introspect.records import ReaderKind, Readers
 from introspect.terminal import counted
 
+DETAILS = ("n", "checkable", "uncheckable", "scored", "true")
 UNREAD = 1e-9
 """How far apart two countings of unreadable replies must be to be two."""
 
@@ -83,12 +86,14 @@ def _line(line: ControlLine) -> Iterator[Finding]:
         rows.append({"question": "detection", "clean": line.detection.clean, "shift": line.detection.shift})
     slope, intercept = line.slope.value, line.intercept.value
     curved = f", {line.curved_score.value:+.2f} above a parabola" if line.curved_score.value is not None else ""
+    because = line.undetermined_because
+    open_ = f" The score is undetermined: {because}." if because else ""
     yield Finding(
         "control line",
         f"Control line over {line.n_questions} questions: slope {slope:+.2f} (compression), intercept {intercept:+.2f} "
         f"nats (bias towards yes). The detection question lies {line.score.value:+.2f} nats above it{curved}; of the "
         f"{len(line.placebos)} questions {line.n_above} lie as far above the line through the others, p = "
-        f"{line.among:.3f} if detection is one of the lot.",
+        f"{line.among:.3f} if detection is one of the lot.{open_}",
         pl.DataFrame(rows),
     )
 
@@ -163,14 +168,14 @@ def _selective(report: pl.DataFrame, detect: pl.DataFrame, level: float) -> Iter
 def _with_lead_ins(evidence: Evidence, level: float) -> Iterator[Finding]:
     """Say how much oftener noticing is reported with the vector where the lead-ins, too, are but a sample."""
     cells = measures.noticing_cells(evidence)
-    concepts, prompts = ({key[place] for key in cells} for place in (0, 1))
-    table = np.array([[cells.get((c, p), np.nan) for p in sorted(prompts)] for c in sorted(concepts)])
-    if min(len(concepts), len(prompts)) < 2:
+    concepts, leads = ({key[place] for key in cells} for place in (0, 1))
+    table = np.array([[cells.get((concept, lead), np.nan) for lead in sorted(leads)] for concept in sorted(concepts)])
+    if min(len(concepts), len(leads)) < 2:
         return
     yield Finding(
         "noticing, lead-ins as a sample",
         f"Noticing with the vector less without, prompt by prompt, where lead-ins are a sample as concepts are: "
-        f"{bounded(with_items(table, level, RATES))}, {len(concepts)} concepts and {len(prompts)} prompts.",
+        f"{bounded(with_items(table, level, RATES))}, {len(concepts)} concepts and {len(leads)} lead-ins.",
     )
 
 
@@ -230,29 +235,35 @@ def _apart(signal: Sequence[float], noise: Sequence[float]) -> float | None:
 
 def _earlier(evidence: Evidence, level: float) -> Iterator[Finding]:
     """Say what a vector does that reaches the answer through the cache alone."""
-    values = list(measures.shift(evidence, "earlier").values())
+    trials = measures.shifts(evidence, "earlier")
+    values, (more, n_leads) = list(means(trials).values()), of_shared(trials)
+    p = "" if more else p_of(values)  # flipped signs take the clean prompts as they are
     if values:
         yield Finding(
             "earlier turn",
             "Injected into an earlier turn only, which reaches the answer through the cache alone: log-odds of yes "
-            f"move by {bounded(over_concepts(values, level))} nats, {counted(len(values), 'concept')}{p_of(values)}. "
+            f"move by {bounded(over_concepts(values, level, None, more, n_leads))} nats, "
+            f"{counted(len(values), 'concept')}{p}. "
             "It shows a report of a past state and does not exclude a leak.",
         )
 
 
 def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
-    counts = detail_counts(report)
+    """Count claims beyond noticing and naming; a concept is one unit, however many families of noise it has."""
+    arm = pl.col("arm")
+    kind = pl.when(arm == "none").then(pl.lit("without")).when(arm == "concept").then(pl.lit("with"))
+    kinds = detail_counts(report).with_columns(kind.otherwise(pl.lit("with another vector")).alias("kind"))
+    counts = kinds.group_by("kind", "unit", maintain_order=True).agg(pl.col(*DETAILS).sum())
     parts: list[str] = []
-    for (injected,), part in counts.group_by(["injected"], maintain_order=True):
-        rates = [clustered_rate(part[name].to_list(), part["n"].to_list()) for name in ("checkable", "uncheckable")]
+    for (name,), part in counts.group_by("kind", maintain_order=True):
+        rates = [clustered_rate(part[which].to_list(), part["n"].to_list()) for which in ("checkable", "uncheckable")]
         said = " and ".join(
-            f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}; 95 %] {name}"
-            for rate, name in zip(rates, ("checkable", "not checkable"), strict=True)
+            f"{100 * rate.rate:.0f} % [{100 * rate.low:.0f}–{100 * rate.high:.0f}; 95 %] {which}"
+            for rate, which in zip(rates, ("checkable", "not checkable"), strict=True)
         )
         scored = int(part["scored"].sum())
         fits = f" ({int(part['true'].sum())} of {scored} details that can be scored are true)" if scored else ""
-        parts.append(
-            f"{'with' if injected else 'without'} injection {said}, of {counted(rates[0].n, 'reply', 'replies')}{fits}"
-        )
+        under = {"with": "with a concept injected", "without": "without injection"}.get(str(name), name)
+        parts.append(f"{under} {said}, of {counted(rates[0].n, 'reply', 'replies')}{fits}")
     if parts:
         yield Finding("confabulated detail", f"Claims beyond noticing and naming: {'; '.join(parts)}.")

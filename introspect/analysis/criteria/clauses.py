@@ -14,7 +14,7 @@ from typing import Literal
 
 from introspect.analysis.criteria import measures
 from introspect.analysis.criteria.agreeing import agreement
-from introspect.analysis.criteria.measures import Measure, Trials
+from introspect.analysis.criteria.measures import Arms, Measure, Trials
 
 Criterion = Literal["accuracy", "grounding", "internality", "metacognition"]
 CRITERIA: tuple[Criterion, ...] = ("accuracy", "grounding", "internality", "metacognition")
@@ -35,8 +35,9 @@ class Part:
 
     ``compares`` are the trials that it compares, as parts and arms of the evidence, those under the vector first; the
     reports it needs besides. ``basis`` says when it counts: always (``None``), where naming is judged, or where
-    noticing is. ``spoken`` is false where nothing compared is a reply, which might be unreadable. ``trials`` gives the
-    single differences where clean prompts may be shared by concepts: they are then a sample, too.
+    noticing is. ``spoken`` is false where nothing compared is a reply, which might be unreadable. What concepts share
+    is a sample, too: ``trials`` gives the single differences where it is clean prompts, ``arms`` what is said in the
+    two arms where it is notes or unrelated requests; ``shared`` is what it is called.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Part:
     compares: tuple[tuple[str, str], ...]
     basis: Basis | None = None
     trials: Trials | None = None
+    arms: Arms | None = None
+    shared: str = "clean lead-ins"
     spoken: bool = True
 
 
@@ -144,6 +147,8 @@ CLAUSES: tuple[Clause, ...] = (
                 measures.vector_over_text,
                 (VECTOR, TEXT),
                 "naming",
+                arms=measures.names_crossed,
+                shared="notes",
             ),
             Part(
                 "vector over text",
@@ -152,6 +157,8 @@ CLAUSES: tuple[Clause, ...] = (
                 measures.noticing_by_vector,
                 (VECTOR, TEXT),
                 "noticing",
+                arms=measures.noticing_crossed,
+                shared="notes",
             ),
         ),
     ),
@@ -181,6 +188,8 @@ CLAUSES: tuple[Clause, ...] = (
                 "rate",
                 measures.self_over_other,
                 (REPORT, OTHER),
+                arms=measures.persons,
+                shared="lead-ins",
             ),
             Part(
                 "by the vector",
@@ -203,6 +212,8 @@ CLAUSES: tuple[Clause, ...] = (
                 "rate",
                 measures.named_when_asked,
                 (REPORT, ELSEWHERE),
+                arms=measures.asked_for,
+                shared="unrelated requests",
             ),
         ),
         needs="accuracy",

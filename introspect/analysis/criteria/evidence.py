@@ -57,6 +57,7 @@ class Row:
         answer: The likeliest of the answers on offer.
         leaks: Whether the trial's concept stands in the reply.
         mass: Probability of all answers on offer together.
+        item: What was put into its prompt: a lead-in, a note, a paragraph.
     """
 
     part: str
@@ -73,6 +74,7 @@ class Row:
     answer: str | None
     leaks: bool | None
     mass: float | None = None
+    item: str | None = None
 
     @property
     def unreadable(self) -> bool:
@@ -212,5 +214,6 @@ def _row(
             answer=values["answer"],
             leaks=leaks,
             mass=values["mass"],
+            item=values.get("item"),
         )
     ]

@@ -6,29 +6,19 @@ for, and one in the control arm for its opposite; against it, the other way roun
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
+from introspect.analysis.criteria.differences import Difference, Said, Values, less, means
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED, Evidence, Row
 from introspect.analysis.naming import Answer, Counting, above_others
 
-Values = dict[str, float]
-"""One number a concept."""
 Measure = Callable[[Evidence, Counting], Values]
 Reading = Callable[[Row], float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far a trial under a vector is from its clean twins; ``item`` is the prompt that it shares with them."""
-
-    concept: str
-    item: str | None
-    value: float
-
-
 Trials = Callable[[Evidence, Counting], list[Difference]]
+Arms = Callable[[Evidence, Counting], tuple[Said, Said]]
 
 
 def naming(evidence: Evidence, counting: Counting) -> Values:
@@ -47,31 +37,28 @@ def first_token(evidence: Evidence, counting: Counting) -> Values:
 
 def shift(evidence: Evidence, part: str) -> Values:
     """How far the vector moves the log-odds of yes in a part, against the clean twins."""
-    return means(_shifts(evidence, part, lambda row: row.logodds, lambda row: row.logodds))
+    return means(shifts(evidence, part))
+
+
+def shifts(evidence: Evidence, part: str) -> list[Difference]:
+    """Return what ``shift`` is the mean of, trial by trial."""
+    return _shifts(evidence, part, lambda row: row.logodds, lambda row: row.logodds)
 
 
 def moved(evidence: Evidence, counting: Counting) -> list[Difference]:
     """Return what ``first_token`` is the mean of, trial by trial."""
     del counting
-    return _shifts(evidence, "detection", lambda row: row.logodds, lambda row: row.logodds)
+    return shifts(evidence, "detection")
 
 
 def _shifts(evidence: Evidence, part: str, under: Reading, without: Reading) -> list[Difference]:
     """Return how far each trial is from its clean twins."""
     clean = _Twins(evidence.of(part, "none"), without)
     return [
-        Difference(row.concept, row.prompt, value - other)
+        Difference(row.concept, row.item or row.prompt, value - other)
         for row in evidence.of(part)
         if row.concept is not None and (value := under(row)) is not None and (other := clean.of(row)) is not None
     ]
-
-
-def means(differences: Iterable[Difference]) -> Values:
-    """Return the mean of every concept's trials."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for each in differences:
-        found[each.concept].append(each.value)
-    return {concept: fmean(each) for concept, each in found.items()}
 
 
 def one_pass(evidence: Evidence, counting: Counting) -> Values:
@@ -140,26 +127,32 @@ def _continued(
 
 def vector_over_text(evidence: Evidence, counting: Counting) -> Values:
     """How often the usual name is given with the vector and without the word, less with the word and no vector."""
-    usual = evidence.reported
-    found = _crossed(
-        evidence, counting, lambda row: row.named is not None and row.named == usual.get(row.concept or "")
-    )
-    return _where_read(evidence, found, counting)
+    return _where_read(evidence, less(*names_crossed(evidence, counting)), counting)
 
 
 def noticing_by_vector(evidence: Evidence, counting: Counting) -> Values:
     """How often noticing is reported with the vector and without the word, less with the word and no vector."""
-    return _crossed(evidence, counting, lambda row: row.noticed == "yes")
+    return less(*noticing_crossed(evidence, counting))
 
 
-def _crossed(evidence: Evidence, counting: Counting, claims: Callable[[Row], bool]) -> Values:
-    vector = {c: _share(rows, claims, counting == "for") for c, rows in evidence.owned("crossing").items()}
-    text = evidence.owned("crossing", "text")
-    return {
-        concept: value - _share(text[concept], claims, counting == "against")
-        for concept, value in vector.items()
-        if concept in text
-    }
+def names_crossed(evidence: Evidence, counting: Counting) -> tuple[Said, Said]:
+    """Return whether the usual name is given, with the vector alone and with the word alone."""
+    usual = evidence.reported
+    return _crossing(
+        evidence, counting, lambda row: row.named is not None and row.named == usual.get(row.concept or "")
+    )
+
+
+def noticing_crossed(evidence: Evidence, counting: Counting) -> tuple[Said, Said]:
+    """Return whether noticing is reported, with the vector alone and with the word alone."""
+    return _crossing(evidence, counting, _claims)
+
+
+def _crossing(evidence: Evidence, counting: Counting, claims: Callable[[Row], bool]) -> tuple[Said, Said]:
+    return (
+        _said(evidence.owned("crossing"), claims, counting == "for"),
+        _said(evidence.owned("crossing", "text"), claims, counting == "against"),
+    )
 
 
 def noticing(evidence: Evidence, counting: Counting) -> Values:
@@ -178,9 +171,9 @@ def reporting(evidence: Evidence, counting: Counting) -> list[Difference]:
 
 
 def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:
-    """Return, by concept and prompt, how much oftener noticing is reported there with the vector than without.
+    """Return, by concept and lead-in, how much oftener noticing is reported there with the vector than without.
 
-    Unreadable replies report nothing.
+    Prompt by prompt; unreadable replies report nothing.
     """
     clean: dict[str, list[float]] = defaultdict(list)
     for row in evidence.of("report", "none"):
@@ -188,42 +181,64 @@ def noticing_cells(evidence: Evidence) -> dict[tuple[str, str], float]:
     cells: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in evidence.of("report"):
         if row.concept is not None and row.prompt is not None and row.prompt in clean:
-            cells[row.concept, row.prompt].append(float(_noticed(row, unreadable=False)) - fmean(clean[row.prompt]))
+            gap = float(_noticed(row, unreadable=False)) - fmean(clean[row.prompt])
+            cells[row.concept, row.item or row.prompt].append(gap)
     return {key: fmean(each) for key, each in cells.items()}
 
 
 def self_over_other(evidence: Evidence, counting: Counting) -> Values:
     """How much oftener the subject reports noticing for itself than for a model that is left alone, with the vector."""
-    own, other = evidence.owned("report"), evidence.owned("other")
-    return {
-        concept: _share(rows, _claims, counting == "for") - _share(other[concept], _claims, counting == "against")
-        for concept, rows in own.items()
-        if concept in other
-    }
+    return less(*persons(evidence, counting))
+
+
+def persons(evidence: Evidence, counting: Counting) -> tuple[Said, Said]:
+    """Return whether noticing is reported with the vector, of itself and of the other model."""
+    return (
+        _said(evidence.owned("report"), _claims, counting == "for"),
+        _said(evidence.owned("other"), _claims, counting == "against"),
+    )
 
 
 def named_when_asked(evidence: Evidence, counting: Counting) -> Values:
-    """How often the concept is named when it is asked for, less how often it stands in unrelated answers."""
-    asked = evidence.owned("report")
+    """How often the concept is named when it is asked for, less how often it stands in unrelated answers.
+
+    An empty answer to an unrelated request cannot be read: for the clause the concept does not stand in it, against it
+    the concept might have.
+    """
+    return less(*asked_for(evidence, counting))
+
+
+def asked_for(evidence: Evidence, counting: Counting) -> tuple[Said, Said]:
+    """Return whether the concept is said with the vector, where it is asked for and in unrelated answers."""
     elsewhere = evidence.owned("elsewhere")
-    return {
-        concept: _share(rows, lambda row: row.named == row.concept, counting == "for")
-        - fmean([float(bool(row.leaks)) for row in elsewhere[concept]])
-        for concept, rows in asked.items()
-        if concept in elsewhere
-    }
+    return (
+        {
+            concept: [(None, claim) for _, claim in said]  # what lead-ins do under a vector goes with the concept
+            for concept, said in _said(
+                evidence.owned("report"), lambda row: row.named == row.concept, counting == "for"
+            ).items()
+        },
+        {
+            concept: [(row.item, float(counting == "against" if row.leaks is None else row.leaks)) for row in rows]
+            for concept, rows in elsewhere.items()
+        },
+    )
 
 
 def _claims(row: Row) -> bool:
     return row.noticed == "yes"
 
 
+def _said(owned: Mapping[str, Sequence[Row]], claims: Callable[[Row], bool], unreadable: bool) -> Said:
+    """Return of every trial of each concept what was put into its prompt, and whether it makes the claim."""
+    return {
+        concept: [(row.item, float(unreadable if row.unreadable else claims(row))) for row in rows]
+        for concept, rows in owned.items()
+    }
+
+
 def _noticed(row: Row, unreadable: bool) -> bool:
     return unreadable if row.unreadable else row.noticed == "yes"
-
-
-def _share(rows: Sequence[Row], claims: Callable[[Row], bool], unreadable: bool) -> float:
-    return sum(unreadable if row.unreadable else claims(row) for row in rows) / len(rows)
 
 
 def _above_others(

@@ -1,12 +1,14 @@
 """What a referee would remark on: reasons why a verdict might not be accepted. None of them changes one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from introspect.analysis.control_line import MASS
 from introspect.analysis.criteria.calibrated import known_calibration
-from introspect.analysis.criteria.clauses import Criterion
-from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.clauses import CLAUSES, Criterion
+from introspect.analysis.criteria.evidence import Evidence, part_of
+from introspect.analysis.criteria.measured import FEWEST_SHARED
 from introspect.analysis.criteria.results import CriterionResult, PartResult
 from introspect.analysis.runs import Run
 from introspect.graders.rules import RuleGrader
@@ -27,6 +29,8 @@ ANSWERED = {
     "codes": "the codes",
 }
 """Parts that are read off the probabilities of some answers, and what these are."""
+JUDGED = frozenset(part for clause in CLAUSES for each in clause.parts for part, _ in each.compares)
+"""Parts of the evidence that clauses compare."""
 
 
 def remarks(
@@ -68,6 +72,10 @@ def _sample(study: Study, evidence: Evidence) -> Iterator[str]:
     most = max((len(each) for each in leads.values()), default=0)
     if 0 < most < ENOUGH_LEADS:
         yield f"The arm without injection has only {most} prompts of its own in a wording."
+    for part, words in (("crossing", "notes"), ("elsewhere", "unrelated requests")):
+        n_items = len({row.item for row in evidence.of(part)} - {None})
+        if 0 < n_items < FEWEST_SHARED:
+            yield f"The {words} are {n_items}: what rests on them is about these, as it is about the wordings."
     asked = {row.prompt for row in evidence.of("detection", "none")}
     if n > 1 and 0 < len(asked) <= len({row.wording for row in evidence.of("detection", "none")}):
         yield "The detection question stands behind one prompt a wording: the control line's score is of these prompts."
@@ -106,16 +114,50 @@ def _spans(runs: Sequence[Run]) -> Iterator[str]:
                 f"{run.manifest.plan.name}: the span is not as named in {off} of {len(run.trials)} trials; what was "
                 "injected into is not what the plan or the record says."
             )
-    places = {
-        (trial.spec.span, trial.spec.where, trial.spec.layer, trial.spec.strength)
-        for run in runs
-        if run.manifest.plan.side == "report"
-        for trial in run.trials
-        if trial.spec.protocol == "injected_thought" and trial.spec.vector is not None
-    }
+    places = injected_at(runs)
     if len(places) > 1:
-        said = "; ".join(f"{span}, {where}, layer {layer}, strength {s:g}" for span, where, layer, s in sorted(places))
-        yield f"The reports that are compared were not all injected alike: {said}."
+        said = "; ".join(
+            f"{place.words} ({', '.join(sorted(names))})"
+            for place, names in sorted(places.items(), key=lambda each: each[0].words)
+        )
+        yield f"The trials that the criteria compare were not all injected alike: {said}."
+    on_reply = {trial.spec.where for run in runs for trial in _judged(run) if trial.reply}
+    if len(on_reply) > 1:
+        said = " and ".join(sorted(on_reply))
+        yield f"The vector did not act on the same part of all replies that are compared ({said})."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the trials of a criterion were injected."""
+
+    span: str
+    layer: int | None
+    strength: float | None
+
+    @property
+    def words(self) -> str:
+        """The place as it is said."""
+        return f"span {self.span}, layer {self.layer}, strength {self.strength or 0.0:g}"
+
+
+def injected_at(runs: Iterable[Run]) -> dict[Place, set[str]]:
+    """Return where the trials were injected that the criteria compare, and the experiments of each place."""
+    found: dict[Place, set[str]] = {}
+    for run in runs:
+        for trial in _judged(run):
+            spec = trial.spec
+            found.setdefault(Place(spec.span, spec.layer, spec.strength), set()).add(run.manifest.plan.name)
+    return found
+
+
+def _judged(run: Run) -> Iterator[Trial]:
+    """Yield the trials on the reported half that clauses compare and that had a vector."""
+    if run.manifest.plan.side != "report":
+        return
+    for trial in run.trials:
+        if trial.spec.vector is not None and part_of(trial.spec.protocol, trial.spec.task) in JUDGED:
+            yield trial
 
 
 def _elsewhere(plan: Plan, trial: Trial) -> bool:
@@ -137,9 +179,13 @@ def _readings(evidence: Evidence, grader: str) -> Iterator[str]:
     if replies and unread > UNREAD * len(replies):
         yield f"{100 * unread / len(replies):.0f} % of all replies cannot be read as an answer."
     for part, words in ANSWERED.items():
-        known = [row.mass for row in evidence.rows if row.part == part and row.mass is not None]
-        if known and median(known) < MASS:
-            yield f"There is hardly any mass on {words} (median {median(known):.2g}); replies begin otherwise."
+        tasks: dict[str, list[float]] = {}
+        for row in evidence.rows:
+            if row.part == part and row.mass is not None:
+                tasks.setdefault(row.task, []).append(row.mass)
+        for task, known in sorted(tasks.items()):
+            if (most := median(known)) < MASS:
+                yield f"There is hardly any mass on {words} ({task}: median {most:.2g}); replies begin otherwise."
     if replies:
         yield _errs(grader)
 

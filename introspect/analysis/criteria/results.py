@@ -6,7 +6,7 @@ from statistics import variance
 from typing import Literal
 
 from introspect.analysis.criteria.clauses import Clause, Criterion, Part
-from introspect.analysis.criteria.measures import Values
+from introspect.analysis.criteria.differences import Values
 from introspect.analysis.interval import Interval
 from introspect.records import Rules
 
@@ -28,7 +28,8 @@ class PartResult:
 
     ``spread`` is the standard deviation of the concepts' values with the share in it of questions, on the control line,
     and of clean prompts that concepts share: the standard error times the root of the number of concepts. It is
-    ``None`` with fewer than two concepts. ``beside`` counts what is a sample beside concepts and adds to it.
+    ``None`` with fewer than two concepts. ``beside`` counts what is a sample beside concepts and adds to it. ``sides``
+    are the two shares of which the value is the difference, where it is one of two arms.
     """
 
     part: Part
@@ -39,6 +40,7 @@ class PartResult:
     because: str | None = None
     spread: float | None = None
     beside: Mapping[str, int] = field(default_factory=dict)
+    sides: tuple[float, float] | None = None
 
     @property
     def fewest(self) -> int:
@@ -65,8 +67,9 @@ class ClauseResult:
 
 @dataclass(frozen=True, slots=True)
 class CriterionResult:
-    """What a criterion came to."""
+    """What a criterion came to; ``because`` says why it is undetermined where its clauses do not."""
 
     name: Criterion
     status: Status
     clauses: tuple[ClauseResult, ...]
+    because: str | None = None

@@ -1,12 +1,16 @@
 """The criteria in plain words: a table of verdicts, and what each rests on."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from introspect.analysis.criteria.clauses import CRITERIA, Criterion
 from introspect.analysis.criteria.results import RATES, ClauseResult, CriterionResult, PartResult, least
 from introspect.analysis.interval import Bounds
-from introspect.analysis.power import concepts_to_decide, minimum_detectable
+from introspect.analysis.intervals import over_concepts, verdict
+from introspect.analysis.power import concepts_to_decide, minimum_detectable, smallest
 from introspect.records import Rules, Study
 from introspect.split import other_salt
 from introspect.terminal import counted
@@ -25,16 +29,18 @@ MEANS: Mapping[Criterion, str] = {
 }
 LEAST = 1e-9
 """What is smaller has no sign."""
+MOST = 2000
+"""Concepts beyond which nobody is told how many would decide."""
 FEWEST = 3
 """Concepts below which their spread is not worth reckoning with."""
 
 
 def sentence(result: CriterionResult) -> str:
     """Say what a criterion came to and which clause decided it."""
+    if result.because:
+        return f"Undecided: {result.because}."
     deciding = [each for each in result.clauses if each.applies and each.status == result.status]
     said = "; ".join(_decided_by(each) for each in deciding)
-    if not deciding:
-        return "Undecided: whether naming or noticing is to be judged, and the two differ."
     lead = {"met": "Yes", "not met": "No", "undetermined": "Undecided"}[result.status]
     against = [
         f" In the wording {', '.join(opposite)} the other way round: {part.part.words}."
@@ -67,8 +73,9 @@ def figure(part: PartResult, rules: Rules) -> str:
         bounds = f"{100 * interval.level:g} % interval {interval.low:+.2f} to {interval.high:+.2f}"
     more = f"; {part.because}" if part.because else ""
     more += _power(part, rules)
+    sides = f", {part.sides[0]:.2f} less {part.sides[1]:.2f}" if part.sides else ""
     return (
-        f"{interval.value:+.2f}{unit} ({bounds}, {counted(interval.n_units, 'concept')}, smallest effect "
+        f"{interval.value:+.2f}{unit}{sides} ({bounds}, {counted(interval.n_units, 'concept')}, smallest effect "
         f"{least(part.part, rules):g})"
         f"{more}{_against(part)}"
     )
@@ -86,7 +93,12 @@ def detectable(part: PartResult, rules: Rules) -> float | None:
     """Return the smallest effect that four of five such runs would find, at the spread that was seen."""
     if part.spread is None or len(part.values) < FEWEST:
         return None
-    return minimum_detectable(len(part.values), part.spread, rules.level, bounds=_bounds(part), fewest=part.fewest)
+    n, bounds = len(part.values), _bounds(part)
+    found = minimum_detectable(n, part.spread, rules.level, bounds=bounds, fewest=part.fewest)
+    if part.interval.method != "exact" or found is None:
+        return found
+    alike = minimum_detectable(n, 0.0, rules.level, bounds=bounds)  # what the bounds ask for, however alike they are
+    return None if alike is None else max(found, alike)
 
 
 def to_decide(part: PartResult, rules: Rules) -> int | None:
@@ -96,8 +108,23 @@ def to_decide(part: PartResult, rules: Rules) -> int | None:
         return None
     if len(part.values) < FEWEST:
         return None
+    if part.interval.method == "exact":
+        return _more_of_the_same(part, rules)
     share = part.fewest / len(part.values)
     return concepts_to_decide(value, part.spread, least(part.part, rules), rules.level, _bounds(part), share)
+
+
+def _more_of_the_same(part: PartResult, rules: Rules) -> int | None:
+    """Return how many concepts would decide if they were spread as those are that were tried, by their own interval."""
+    seen = np.sort(np.array(list(part.values.values())))
+
+    def decides(n: int) -> bool:
+        drawn = seen[((np.arange(n) + 0.5) / n * len(seen)).astype(int)]
+        fewest = math.floor(n * part.fewest / len(seen)) if part.beside else None
+        interval = over_concepts(drawn, rules.level, _bounds(part), part.more * len(seen) / n, fewest)
+        return verdict(interval, least(part.part, rules)) != "undetermined"
+
+    return smallest(decides, MOST)
 
 
 def _bounds(part: PartResult) -> Bounds | None:
@@ -133,8 +160,13 @@ def _status(clause: ClauseResult, part: PartResult) -> str:
     return part.status if clause.applies else f"does not apply ({clause.clause.needs} is not met)"
 
 
-def setting(study: Study) -> str:
-    """Say at which setting all four are judged and how it was chosen."""
+def setting(study: Study, spans: Sequence[str] = ()) -> str:
+    """Say at which setting all four are judged and how it was chosen.
+
+    Args:
+        study: What was chosen.
+        spans: Where in the prompt the vector acted.
+    """
     salt = f" {said}" if (said := other_salt(study.salt)) else ""
     if study.layer is None:
         return f"No setting is chosen yet.{salt}"
@@ -144,10 +176,11 @@ def setting(study: Study) -> str:
     score = f", where it was {best.score:.2f} of {best.n} trials" if best else ""
     n = [sum(side == half for side in study.sides.values()) for half in ("development", "report")]
     ways = f", wordings {', '.join(study.wordings)}" if study.wordings else ""
+    where = f", span {', '.join(spans)}" if spans else ""
     return (
-        f"All four are judged at layer {study.layer}, strength {study.strength:g}{ways}, on {n[1]} concepts that did "
-        f"not choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} others"
-        f"{score}.{salt}"
+        f"All four are judged at layer {study.layer}, strength {study.strength:g}{where}{ways}, on {n[1]} concepts "
+        f"that did not choose it; it was chosen among {len(study.candidates)} by {study.rules.choose_by!r} on {n[0]} "
+        f"others{score}.{salt}"
     )
 
 
@@ -157,6 +190,7 @@ def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[
         name: {
             "status": results[name].status,
             "sentence": sentence(results[name]),
+            "because": results[name].because,
             "clauses": [
                 {
                     "name": clause.clause.name,
@@ -168,7 +202,7 @@ def as_json(results: Mapping[Criterion, CriterionResult], rules: Rules) -> dict[
                             "smallest_effect": least(part.part, rules), "status": part.status,
                             "value": part.interval.value, "low": part.interval.low, "high": part.interval.high,
                             "level": part.interval.level, "n_concepts": part.interval.n_units,
-                            "method": part.interval.method, "wordings": dict(part.wordings),
+                            "method": part.interval.method, "shares": part.sides, "wordings": dict(part.wordings),
                             "opposite_sign_in": of_opposite_sign(part), "because": part.because,
                             "minimum_detectable": detectable(part, rules), "concepts_to_decide": to_decide(part, rules),
                             "as_many_times_more": list(part.beside),

@@ -164,6 +164,7 @@ class Draw:
         leaks: bool | None = None,
     ) -> Row:
         clean = arm == "none"
+        lead = f"lead {i if clean else self._leads[i]}"
         return Row(
             part=part,
             key=f"{part} {i} {j}" if arm == "concept" else f"{part} {arm} {i} {j}",
@@ -172,7 +173,8 @@ class Draw:
             concept=None if clean else self._words[i],
             wording=f"{part if part == 'crossing' else 'report'} {j}",
             task=part,
-            prompt=f"lead {i if clean else self._leads[i]} {j}",
+            prompt=f"{lead} {j}",
+            item=lead if part in {"report", "other"} else None,  # every concept has notes and requests of its own
             named=named,
             noticed=noticed,
             logodds=None,
@@ -214,13 +216,13 @@ class Draw:
         return NOISE * self._rng.standard_t(4, size=shape)
 
     def _detections(self, frame: pl.DataFrame) -> None:
-        names = ("arm", "concept", "wording", "prompt", "yes_logodds")
-        for number, (arm, concept, wording, prompt, odds) in enumerate(frame.select(names).iter_rows()):
+        names = ("arm", "concept", "wording", "prompt", "item", "yes_logodds")
+        for number, (arm, concept, wording, prompt, item, odds) in enumerate(frame.select(names).iter_rows()):
             self.rows.append(
                 Row(
                     part="detection", key=f"detection {arm} {number}", follows=None, arm=arm, concept=concept,
                     wording=wording, task="detection/words", prompt=prompt, named=None, noticed=None, logodds=odds,
-                    answer=None, leaks=None,
+                    answer=None, leaks=None, item=item,
                 )
             )  # fmt: skip
 

@@ -14,7 +14,8 @@ import polars as pl
 from scipy import stats
 
 from introspect.analysis.criteria.evidence import Evidence
-from introspect.analysis.criteria.judge import Measured, conclude
+from introspect.analysis.criteria.judge import conclude
+from introspect.analysis.criteria.measured import Measured
 from introspect.progress import track
 from introspect.records import Rules
 from introspect.studies.simulation.draw import study
