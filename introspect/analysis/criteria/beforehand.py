@@ -45,7 +45,7 @@ SAID = (
     f"Assumed: rates of {UNDER_VECTOR:g} under the vector and of {ELSEWHERE:g} in the arm that is subtracted, arms "
     "unrelated, shifts over control questions and lead-ins with half the spread of concepts; "
     + "; ".join(f"{each.name}: {each.words}" for each in ASSUMPTIONS)
-    + ". Unreadable replies make every effect harder to show."
+    + ". Notes and unrelated requests are taken to add nothing. Unreadable replies make every effect harder to show."
 )
 
 
