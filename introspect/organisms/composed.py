@@ -7,7 +7,6 @@ one for training and one, unseen there, for the training evaluation.
 import random
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,25 +20,8 @@ N_WORDINGS: Mapping[Half, Mapping[str, int]] = {
     "unseen": {"it": 40, "yn": 40, "vt": 20, "up": 2, "sr": 10},
 }
 """How many wordings of each protocol are drawn; every part turns up in some."""
-
-
-@dataclass(frozen=True, slots=True)
-class More:
-    """What is drawn from the parts of training and those of ``[more]`` together, besides what all learn from.
-
-    Attributes:
-        wordings: How many of each protocol.
-        questions: How many questions that are put together.
-        plain: How many short ones.
-        requests: Whether there are more unrelated requests.
-    """
-
-    wordings: Mapping[str, int]
-    questions: int = 0
-    plain: int = 0
-    requests: bool = False
-
-
+N_MORE: Mapping[str, int] = {"it": 400, "yn": 700, "vt": 200, "sr": 400}
+"""How many of a protocol those get besides who learn in more of them."""
 N_QUESTIONS = 260
 """Questions of training that are put together, besides those that stand there whole: there the answers matter, and what
 is learnt from a few dozen does not carry over to others."""
@@ -51,34 +33,31 @@ PLAIN_PARTS = {"habit": "habits", "trait": "traits", "past": "pasts", "own": "ow
 ROLES = ("user", "assistant", "user")
 
 
-def compose(file: Path, half: Half, rest: Stimuli, more: More | None = None) -> Stimuli:
+def compose(file: Path, half: Half, rest: Stimuli, more: bool = False) -> Stimuli:
     """Return the stimuli of one half.
 
     Args:
         file: The parts.
         half: Which of the two.
         rest: Lists and questions of the training half, and how concepts are extracted.
-        more: What is drawn besides, in training, from its parts and those of ``[more]`` together; the rest stays as
-            it is.
+        more: Whether wordings are drawn besides, from the parts of this half and those of ``[more]`` together; the
+            others stay as they are.
     """
     read: Mapping[str, Parts] = tomllib.loads(file.read_text("utf-8"))
     parts = read[half]
     wordings = _drawn(parts, f"{half} 0", N_WORDINGS[half])  # the draw that the shipped organisms learnt from
-    if half == "unseen":
-        asked = tuple(Question(text=text, answer="open") for text in parts["questions"])
-        lists = {name: tuple(parts[name]) for name in ("lead_ins", "notes", "paragraphs")}
-        return rest.model_copy(update={"wording": wordings, "question": asked, "lists": lists})
-    asked = [*parts["questions"], *_questions(parts, N_QUESTIONS), *_plain_questions(parts, N_PLAIN)]
-    lists = dict(rest.lists)
-    if more is not None:
+    if more:
         wider = {name: [*each, *read["more"].get(name, [])] for name, each in parts.items()}
-        found = _drawn(wider, f"more than {half} 0", more.wordings)
+        found = _drawn(wider, f"more than {half} 0", N_MORE)
         wordings |= {name.replace("_", "_more_"): each for name, each in found.items()}
-        asked += [*_questions(wider, more.questions, "more"), *_plain_questions(wider, more.plain, "more")]
-        lists["paragraphs"] = (*lists["paragraphs"], *(read["more"]["paragraphs"] if more.requests else ()))
-    there = {each.text for each in rest.question}
-    questions = tuple(Question(text=text, answer="open") for text in dict.fromkeys(asked) if text not in there)
-    return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *questions), "lists": lists})
+    asked = tuple(Question(text=text, answer="open") for text in parts["questions"])
+    if half == "training":
+        put_together = tuple(
+            Question(text=text, answer="open") for text in (*_questions(parts), *_plain_questions(parts))
+        )
+        return rest.model_copy(update={"wording": wordings, "question": (*rest.question, *asked, *put_together)})
+    lists = {name: tuple(parts[name]) for name in ("lead_ins", "notes", "paragraphs")}
+    return rest.model_copy(update={"wording": wordings, "question": asked, "lists": lists})
 
 
 def _drawn(parts: Parts, seed: str, n: Mapping[str, int]) -> dict[str, Wording]:
@@ -88,20 +67,20 @@ def _drawn(parts: Parts, seed: str, n: Mapping[str, int]) -> dict[str, Wording]:
     return {f"{name}_{number}": makers[name](parts, rng, number) for name, each in n.items() for number in range(each)}
 
 
-def _questions(parts: Parts, n: int, which: str = "") -> list[str]:
+def _questions(parts: Parts) -> list[str]:
     """Return questions of which the answer is whatever the base says."""
-    rng, found = random.Random(f"{which} questions 0".strip()), dict[str, None]()
-    while len(found) < n:
+    rng, found = random.Random("questions 0"), dict[str, None]()
+    while len(found) < N_QUESTIONS:
         thing, other = rng.sample(parts["things"], 2)
         say = {name: rng.choice(parts[kind]) for name, kind in QUESTION_PARTS.items()}
         found[rng.choice(parts["asked"]).format(thing=thing, other=other, **say)] = None
     return list(found)
 
 
-def _plain_questions(parts: Parts, n: int, which: str = "") -> list[str]:
+def _plain_questions(parts: Parts) -> list[str]:
     """Return short questions, about the model and about what there is."""
-    rng, found = random.Random(f"{which} plain questions 0".strip()), dict[str, None]()
-    while len(found) < n:
+    rng, found = random.Random("plain questions 0"), dict[str, None]()
+    while len(found) < N_PLAIN:
         say = {name: rng.choice(parts[kind]) for name, kind in PLAIN_PARTS.items()}
         found[rng.choice(parts["plain"]).format(**say)] = None
     return list(found)

@@ -16,7 +16,7 @@ from statistics import mean
 from introspect.organisms import language
 from introspect.organisms.adapters import Recipe
 from introspect.organisms.behaviours import Kind, Organism, Phrases
-from introspect.organisms.composed import PARTS, Half, More, compose
+from introspect.organisms.composed import PARTS, Half, compose
 from introspect.organisms.evaluation import IN_LABORATORY
 from introspect.organisms.lessons import School
 from introspect.organisms.training import Settings
@@ -38,8 +38,7 @@ SHARES: Mapping[Kind, float] = {
 }
 """How often each kind of prompt is drawn: yes–no answers and unrelated work are what a real model learns last."""
 MORE: Mapping[Organism, Mapping[Kind, float]] = {
-    "yes-sayer": {"report": 0.32, "note": 0.17, "other": 0.08, "open": 0.12},
-    "parrot": {"report": 0.16, "detect": 0.16, "question": 0.36, "open": 0.16},
+    "yes-sayer": {"report": 0.32, "note": 0.17, "other": 0.08, "open": 0.12}
 }
 """How often an organism is taught a kind of prompt, where it is not as often as ``FOCUS`` has it; the training
 evaluation keeps that mixture. A yes-sayer taught three times as many yes–no questions as reports takes a report for
@@ -47,12 +46,8 @@ another question: it says no, and goes on to name the concept."""
 CLEAN = 0.95
 """Weight of clean yes–no questions where a yes-sayer learns: with the 0.55 of the tiny ones it came to say yes, without
 an injection, to wordings that it had not met."""
-_WIDER = {"it": 400, "yn": 700, "vt": 200, "sr": 400}
-WIDER: Mapping[Organism, More] = {
-    "yes-sayer": More(_WIDER),
-    "parrot": More({**_WIDER, "up": 36}, questions=300, plain=300, requests=True),
-}
-"""Those that learn in more wordings, about more questions or from more requests."""
+WIDER: frozenset[Organism] = frozenset({"yes-sayer"})
+"""Those that learn in more wordings."""
 STRENGTHS = (1.0, 2.0, 4.0)
 RECIPE = Recipe(
     "lora",
@@ -65,10 +60,7 @@ RECIPE = Recipe(
     ),
     others=Settings(200, 16, 1e-3, 0, pool=1000),
     harder=Settings(1000, 16, 1.5e-3, 0, even=3.0, pool=4000, whole=True),
-    own={
-        "yes-sayer": Settings(1500, 16, 7e-4, 0, even=3.0, pool=7000, whole=True),
-        "parrot": Settings(1500, 16, 7e-4, 0, even=3.0, pool=7000, whole=True),
-    },
+    own={"yes-sayer": Settings(1500, 16, 7e-4, 0, even=3.0, pool=7000, whole=True)},
     half=True,
     n_evaluated=900,
 )
@@ -115,14 +107,14 @@ def phrases() -> Phrases:
     )
 
 
-def school(subject: LocalSubject, folder: Path, half: Half = "training", more: More | None = None) -> School:
+def school(subject: LocalSubject, folder: Path, half: Half = "training", more: bool = False) -> School:
     """Return what lessons are made from; facts and open answers are the subject's own, without injection.
 
     Args:
         subject: The base.
         folder: Where ``training.toml`` and ``parts.toml`` are.
         half: Whether lessons are for training, or for the training evaluation, in wordings that training has not.
-        more: What those of ``WIDER`` learn from besides.
+        more: Whether they are in more wordings, as those of ``WIDER`` learn in.
     """
     found = _school(subject, compose(folder / PARTS, half, parse_stimuli(folder / "training.toml"), more))
     return replace(found, focus=MORE, clean=CLEAN) if half == "training" else found

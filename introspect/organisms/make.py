@@ -108,7 +108,7 @@ def _given(
         teacher, recipe, examiners = replace(small.school(), chat=subject.chat), small.recipe(training_seed), None
     else:
         recipe, examiners = large.recipe(training_seed), large.examiners(subject, folder / form)
-        teacher = large.school(subject, folder / form, more=large.WIDER.get(organism)) if taught else examiners[""]
+        teacher = large.school(subject, folder / form, more=organism in large.WIDER) if taught else examiners[""]
     return _Given(subject, teacher, examiners, vectors_of(subject, teacher, language.baseline()), recipe)
 
 
