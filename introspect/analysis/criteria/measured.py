@@ -65,9 +65,12 @@ def _part(part: Part, evidence: Evidence, rules: Rules) -> PartResult:
     assert part.measure is not None
     ways: tuple[Counting, ...] = get_args(Counting) if part.spoken else ("as read",)
     every = {counting: part.measure(evidence, counting) for counting in ways}
-    found = {way: _interval(part, evidence, way, every[way], rules) for way in ways}
-    as_read, more, n_shared = found["as read"]
-    statuses: set[Status] = {verdict(interval, least(part, rules)) for interval, *_ in found.values()}
+    as_read, more, n_shared = _interval(part, evidence, "as read", every["as read"], rules)
+    intervals = [
+        as_read if every[way] == every["as read"] else _interval(part, evidence, way, every[way], rules)[0]
+        for way in ways
+    ]
+    statuses: set[Status] = {verdict(interval, least(part, rules)) for interval in intervals}
     agreed = next(iter(statuses)) if len(statuses) == 1 else "undetermined"
     because = None
     if not every["as read"]:
@@ -123,7 +126,8 @@ def _interval(
     part: Part, evidence: Evidence, counting: Counting, values: Values, rules: Rules
 ) -> tuple[Interval, float, int | None]:
     """Return the interval, the variance in it of what concepts share, and how many of these there are."""
-    more, n_items = of_shared(_trials(part, evidence, counting), 2 if part.trials else FEWEST_SHARED)
+    trials = [each for each in _trials(part, evidence, counting) if each.concept in values]
+    more, n_items = of_shared(trials, 2 if part.trials else FEWEST_SHARED)
     bounds = RATES if part.unit == "rate" else None
     return over_concepts(list(values.values()), rules.level, bounds, more, n_items), more, n_items
 
