@@ -43,7 +43,8 @@ def test_an_organism_brings_its_adapter_lists_and_starting_values_and_leaves_the
     assert base.plan.adapter is None
     (greedy, plain) = offered(["tiny-introspector", "smollm2"], tmp_path, temperature=None)
     assert (greedy.plan.temperature, plain.plan.temperature) == (0.0, 1.0)
-    assert (large.plan.subject, large.plan.layers, large.plan.stimuli) == ("smollm2", (23,), "default")
+    assert (large.plan.subject, large.plan.layers) == ("smollm2", (23,))
+    assert large.plan.stimuli == str(specimen("lora", "introspector", 0).study.parent / "stimuli.toml")
 
 
 def test_an_adapter_stands_behind_its_subject_unless_the_name_is_that_of_a_folder(tmp_path):
