@@ -543,7 +543,7 @@ def test_agreement_has_a_value_of_its_own_in_every_wording():
 def test_the_sentence_names_the_part_that_failed_and_not_what_held():
     found = altered(*ALTERED["first person", "by the vector", None])
     said = words.sentence(judge(found, RULES)["metacognition"])
-    assert said.startswith("No: first person, of which fails: how often noticing is reported with the vector, less")
+    assert said.startswith("No, this fails: first person (how often noticing is reported with the vector, less")
     assert "left alone" not in said
 
 
@@ -834,13 +834,13 @@ def test_every_sentence_names_the_clause_that_decided(name):
         deciding = [c.clause.words for c in result.clauses if c.applies and c.status == result.status]
         assert deciding
         assert all(each_clause in said for each_clause in deciding)
-        assert said.startswith({"met": "Yes: ", "not met": "No: "}[result.status])
+        assert said.startswith({"met": "Yes: ", "not met": "No, this fails: "}[result.status])
 
 
 def test_what_is_open_is_said_to_be_open():
     found = judge(Evidence((), pl.DataFrame()), RULES)
     for result in found.values():
-        assert words.sentence(result).startswith("Undecided: ")
+        assert words.sentence(result).startswith("Undecided, this is open: ")
 
 
 def test_a_figure_has_the_value_the_interval_the_number_of_concepts_and_the_smallest_effect():

@@ -165,7 +165,7 @@ def test_where_naming_and_noticing_differ_and_grounding_is_open_both_are_shown()
     result = conclude(_made(status), strict=False)["internality"]
     assert result.status == "undetermined"
     assert sentence(result) == (
-        "Undecided: grounding is, so nobody knows whether naming or noticing is to be judged, and by naming it is "
+        "Undecided, since grounding is: nobody knows whether naming or noticing is to be judged, and by naming it is "
         "not met, by noticing met."
     )
     assert [part.part.basis for part in result.clauses[1].parts] == ["naming", "noticing"]

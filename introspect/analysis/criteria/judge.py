@@ -67,7 +67,7 @@ def _on_either(naming: CriterionResult, noticing: CriterionResult) -> CriterionR
         for one, other in zip(naming.clauses, noticing.clauses, strict=True)
     ]
     because = (
-        "grounding is, so nobody knows whether naming or noticing is to be judged, and by naming it is "
+        "since grounding is: nobody knows whether naming or noticing is to be judged, and by naming it is "
         f"{naming.status}, by noticing {noticing.status}"
     )
     return CriterionResult(naming.name, "undetermined", tuple(clauses), because)

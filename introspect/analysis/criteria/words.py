@@ -38,10 +38,10 @@ FEWEST = 3
 def sentence(result: CriterionResult) -> str:
     """Say what a criterion came to and which clause decided it."""
     if result.because:
-        return f"Undecided: {result.because}."
+        return f"Undecided, {result.because}."
     deciding = [each for each in result.clauses if each.applies and each.status == result.status]
     said = "; ".join(_decided_by(each) for each in deciding)
-    lead = {"met": "Yes", "not met": "No", "undetermined": "Undecided"}[result.status]
+    lead = {"met": "Yes", "not met": "No, this fails", "undetermined": "Undecided, this is open"}[result.status]
     against = [
         f" In the wording {', '.join(opposite)} the other way round: {part.part.words}."
         for each in deciding
@@ -52,13 +52,13 @@ def sentence(result: CriterionResult) -> str:
 
 
 def _decided_by(result: ClauseResult) -> str:
-    """Say which clause decided and, where its parts differ, which of them did, since the others may well hold."""
+    """Say which clause decided and, where its parts differ, by which of them, since the others may well hold."""
     if len({part.status for part in result.parts}) < 2:
         return result.clause.words
     parts = [part.part.words for part in result.parts if part.status == result.status]
     if not parts:
         return result.clause.words
-    return f"{result.clause.name}, of which {'fails' if result.status == 'not met' else 'is open'}: {'; '.join(parts)}"
+    return f"{result.clause.name} ({'; '.join(parts)})"
 
 
 def figure(part: PartResult, rules: Rules) -> str:
