@@ -289,10 +289,15 @@ def _validated(content: Mapping[str, Any], name: str) -> Stimuli:
 
 def _completed(own: Stimuli) -> Stimuli:
     base = shipped()
+    lists = {**base.lists, **own.lists}
+    for name, texts in own.more.items():
+        if name not in lists:
+            raise UnknownNameError("list of stimuli to join more to", name, lists)
+        lists[name] = tuple(dict.fromkeys((*lists[name], *texts)))
     return own.model_copy(
         update={
             "wording": own.wording or base.wording,
-            "lists": _longer({**base.lists, **own.lists}, own.more),
+            "lists": lists,
             "more": {},
             "info": {**base.info, **own.info},
             "question": own.question or base.question,
@@ -300,13 +305,3 @@ def _completed(own: Stimuli) -> Stimuli:
             "grader": {**base.grader, **own.grader},
         }
     )
-
-
-def _longer(lists: Mapping[str, tuple[str, ...]], more: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Join texts to the lists of their names, each once."""
-    for name in more:
-        if name not in lists:
-            raise UnknownNameError("list of stimuli to join more to", name, lists)
-    return {
-        name: tuple(dict.fromkeys((*texts, *more[name]))) if name in more else texts for name, texts in lists.items()
-    }

@@ -4,6 +4,7 @@ import difflib
 import itertools
 from collections.abc import Iterator
 
+from introspect.errors import UnknownNameError
 from introspect.protocols.protocol import Protocol
 from introspect.protocols.registry import PROTOCOLS
 from introspect.stimuli import Stimuli, Wording, shipped
@@ -42,11 +43,10 @@ def problems(stimuli: Stimuli) -> list[str]:
 
 
 def _lists(stimuli: Stimuli) -> Iterator[str]:
-    for name in stimuli.more:
-        if name not in (there := shipped().lists):
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(there)}"
-            yield f"[more] joins texts to the list {name!r}, which is not shipped{hint}"
+    there = {**shipped().lists, **stimuli.lists}
+    yield from (
+        str(UnknownNameError("list to join [more] to", each, there)) for each in stimuli.more if each not in there
+    )
     for name, texts in (*stimuli.lists.items(), *stimuli.more.items()):
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated and name != "baseline_words":

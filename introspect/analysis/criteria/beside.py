@@ -251,8 +251,9 @@ def _earlier(evidence: Evidence, level: float) -> Iterator[Finding]:
 def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
     """Count claims beyond noticing and naming; a concept is one unit, however many families of noise it has."""
     arm = pl.col("arm")
-    kind = pl.when(arm == "none").then(pl.lit("without")).when(arm == "concept").then(pl.lit("with"))
-    kinds = detail_counts(report).with_columns(kind.otherwise(pl.lit("with another vector")).alias("kind"))
+    kind = pl.when(arm == "none").then(pl.lit("without injection"))
+    kind = kind.when(arm == "concept").then(pl.lit("with a concept injected")).otherwise(pl.lit("with another vector"))
+    kinds = detail_counts(report).with_columns(kind.alias("kind"))
     counts = kinds.group_by("kind", "unit", maintain_order=True).agg(pl.col(*DETAILS).sum())
     parts: list[str] = []
     for (name,), part in counts.group_by("kind", maintain_order=True):
@@ -263,7 +264,6 @@ def _detailed(report: pl.DataFrame) -> Iterator[Finding]:
         )
         scored = int(part["scored"].sum())
         fits = f" ({int(part['true'].sum())} of {scored} details that can be scored are true)" if scored else ""
-        under = {"with": "with a concept injected", "without": "without injection"}.get(str(name), name)
-        parts.append(f"{under} {said}, of {counted(rates[0].n, 'reply', 'replies')}{fits}")
+        parts.append(f"{name} {said}, of {counted(rates[0].n, 'reply', 'replies')}{fits}")
     if parts:
         yield Finding("confabulated detail", f"Claims beyond noticing and naming: {'; '.join(parts)}.")

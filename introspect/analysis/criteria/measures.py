@@ -15,8 +15,6 @@ from introspect.analysis.naming import Answer, Counting, above_others
 
 Measure = Callable[[Evidence, Counting], Values]
 Reading = Callable[[Row], float | None]
-
-
 Trials = Callable[[Evidence, Counting], list[Difference]]
 Arms = Callable[[Evidence, Counting], tuple[Said, Said]]
 
@@ -212,12 +210,7 @@ def asked_for(evidence: Evidence, counting: Counting) -> tuple[Said, Said]:
     """Return whether the concept is said with the vector, where it is asked for and in unrelated answers."""
     elsewhere = evidence.owned("elsewhere")
     return (
-        {
-            concept: [(None, claim) for _, claim in said]  # what lead-ins do under a vector goes with the concept
-            for concept, said in _said(
-                evidence.owned("report"), lambda row: row.named == row.concept, counting == "for"
-            ).items()
-        },
+        _said(evidence.owned("report"), lambda row: row.named == row.concept, counting == "for", shared=False),
         {
             concept: [(row.item, float(counting == "against" if row.leaks is None else row.leaks)) for row in rows]
             for concept, rows in elsewhere.items()
@@ -229,10 +222,12 @@ def _claims(row: Row) -> bool:
     return row.noticed == "yes"
 
 
-def _said(owned: Mapping[str, Sequence[Row]], claims: Callable[[Row], bool], unreadable: bool) -> Said:
-    """Return of every trial of each concept what was put into its prompt, and whether it makes the claim."""
+def _said(
+    owned: Mapping[str, Sequence[Row]], claims: Callable[[Row], bool], unreadable: bool, shared: bool = True
+) -> Said:
+    """Return of every trial of each concept what it shares with others, if that is asked, and whether it claims."""
     return {
-        concept: [(row.item, float(unreadable if row.unreadable else claims(row))) for row in rows]
+        concept: [(row.item if shared else None, float(unreadable if row.unreadable else claims(row))) for row in rows]
         for concept, rows in owned.items()
     }
 
