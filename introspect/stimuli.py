@@ -247,12 +247,8 @@ def shipped() -> Stimuli:
     content: dict[str, Any] = {}
     for file in sorted((SHIPPED / "default").iterdir(), key=lambda entry: entry.name):
         for key, value in tomllib.loads(file.read_text("utf-8")).items():
-            if isinstance(value, dict):
-                content[key] = {**content.get(key, {}), **value}
-            elif isinstance(value, list):
-                content[key] = [*content.get(key, []), *value]
-            else:
-                content[key] = value
+            joined = {**content.get(key, {}), **value} if isinstance(value, dict) else value
+            content[key] = [*content.get(key, []), *value] if isinstance(value, list) else joined
     return _validated(content, "default")
 
 
@@ -270,9 +266,9 @@ def parse_stimuli(path: Path) -> Stimuli:
     try:
         content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return _validated({"title": str(path), **content}, str(path))
+    except StimulusError:
+        raise
     except (ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, StimulusError):
-            raise
         message = f"the stimulus file {path} is not {path.suffix.removeprefix('.').upper() or 'TOML'}: {error}"
         raise StimulusError(message) from error
 
@@ -291,9 +287,7 @@ def _completed(own: Stimuli) -> Stimuli:
     base = shipped()
     lists = {**base.lists, **own.lists}
     for name, texts in own.more.items():
-        if name not in lists:
-            raise UnknownNameError("list of stimuli to join more to", name, lists)
-        lists[name] = tuple(dict.fromkeys((*lists[name], *texts)))
+        lists[name] = tuple(dict.fromkeys((*base.model_copy(update={"lists": lists}).texts(name), *texts)))
     return own.model_copy(
         update={
             "wording": own.wording or base.wording,

@@ -241,9 +241,7 @@ def test_more_texts_are_joined_to_the_shipped_lists_each_once(tmp_path):
     assert own.texts("lead_ins") == (*shipped, "Here is one more.")
     assert own.more == {}
     assert own.wording == load_stimuli().wording
-    with pytest.raises(
-        UnknownNameError, match="no list of stimuli to join more to named 'lead_in'; did you mean 'lead_ins'"
-    ):
+    with pytest.raises(UnknownNameError, match="no list in the stimulus file named 'lead_in'; did you mean 'lead_ins'"):
         load_stimuli(write(tmp_path, "near.json", json.dumps({"more": {"lead_in": ["Here is one more."]}})))
 
 
