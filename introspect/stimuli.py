@@ -264,13 +264,11 @@ def parse_stimuli(path: Path) -> Stimuli:
         message = f"the stimulus file {path} cannot be read as UTF-8 text: {error}"
         raise StimulusError(message) from error
     try:
-        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return _validated({"title": str(path), **content}, str(path))
-    except StimulusError:
-        raise
+        content = {"title": str(path), **(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))}
     except (ValueError, TypeError, RecursionError) as error:
         message = f"the stimulus file {path} is not {path.suffix.removeprefix('.').upper() or 'TOML'}: {error}"
         raise StimulusError(message) from error
+    return _validated(content, str(path))
 
 
 def _validated(content: Mapping[str, Any], name: str) -> Stimuli:

@@ -139,7 +139,7 @@ def validate(  # noqa: PLR0913 - one option each
 ) -> None:
     """Put the laboratory on trial: judge subjects whose answer is known, and compare.
 
-    Exit code 1 if a verdict is not the expected one.
+    Exit code 1 if a verdict is not the expected one, or, where all are tried, a clause decides none.
 
     introspect validate
 
@@ -163,7 +163,7 @@ def validate(  # noqa: PLR0913 - one option each
         sys.stdout.write(json_text(found.to_json(), indent=1) + "\n")
     else:
         _print(found)
-    if found.wrong:
+    if found.wrong or found.idle:
         raise typer.Exit(1)
 
 
@@ -190,4 +190,5 @@ def _print(found: "Validation") -> None:
     )
     for name, cells in found.without.items():
         turned = ", ".join(f"{cell.organism} ({cell.criterion})" for cell in cells)
-        console.print(Text(f"without the clause {name}, these would be wrong: {turned or 'none'}", style="dim"))
+        style = "bold red" if name in found.idle else "dim"
+        console.print(Text(f"without the clause {name}, these would be wrong: {turned or 'none'}", style=style))

@@ -70,12 +70,19 @@ class Validation:
         """The cells that are not as expected."""
         return tuple(cell for cell in self.cells if not cell.right)
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The clauses without which every verdict would be as it is; fewer subjects than the table's cannot tell."""
+        whole = {cell.organism for cell in self.cells} >= set(EXPECTED)
+        return tuple(name for name, cells in self.without.items() if not cells) if whole else ()
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
         return {
             "rows": [asdict(cell) for cell in self.cells],
             "n_expected": sum(cell.expected is not None for cell in self.cells),
             "n_wrong": len(self.wrong),
+            "idle_clauses": list(self.idle),
             "without_clause": {name: [asdict(cell) for cell in cells] for name, cells in self.without.items()},
             "parts": list(self.parts),
         }

@@ -4,6 +4,8 @@ Three and the run dealt again in `make test`, those of the other clauses in `mak
 evidence in tests/unit/test_criteria.py; the whole table, both forms and more seeds in `introspect validate`.
 """
 
+from dataclasses import replace
+
 import pytest
 
 HERE = ("introspector", "yes-sayer", "parrot")
@@ -50,6 +52,18 @@ def test_without_any_one_clause_an_organism_is_judged_wrongly(validation):
     assert "parrot" in without["metacognition: when asked"]
     assert "relabelled" in without["accuracy: naming"]
     assert "relabelled" in without["grounding: agreement"]
+
+
+def test_a_clause_that_decides_nothing_counts_only_where_the_whole_table_was_tried(validation):
+    from introspect.studies.expected import EXPECTED
+
+    name = "metacognition: control line"
+    without = dict.fromkeys(validation.without, validation.cells[:1]) | {name: ()}
+    assert replace(validation, without=without).idle == ()
+    all_of_them = tuple(replace(validation.cells[0], organism=organism) for organism in EXPECTED)
+    tried = replace(validation, cells=all_of_them, without=without)
+    assert tried.idle == (name,)
+    assert tried.to_json()["idle_clauses"] == [name]
 
 
 @pytest.mark.slow  # three more studies

@@ -4,13 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evidence import RULES, of, remarked, row, study_of, subject
+from evidence import RULES, of, remarked, row
 
 from introspect.analysis.criteria.clauses import CLAUSES
 from introspect.analysis.criteria.differences import less, means, trials_of
 from introspect.analysis.criteria.judge import conclude
 from introspect.analysis.criteria.measured import FEWEST_SHARED, Measured
-from introspect.analysis.criteria.remarks import injected_at, remarks
 from introspect.analysis.criteria.results import PartResult
 from introspect.analysis.criteria.words import detectable, figure, sentence, to_decide
 from introspect.analysis.interval import Interval
@@ -171,31 +170,3 @@ def test_where_naming_and_noticing_differ_and_grounding_is_open_both_are_shown()
     assert [part.part.basis for part in result.clauses[1].parts] == ["naming", "noticing"]
     assert result.clauses[1].status == "undetermined"
     assert sentence(conclude(_made(lambda _: "met"))["internality"]).startswith("Yes")
-
-
-def _run(name, protocol, task, span, where="both", reply="no"):
-    audit = SimpleNamespace(planned_prompt=(1,), planned_generated=(), edited_prompt=(1,), edited_generated=())
-    spec = SimpleNamespace(protocol=protocol, task=task, vector=1, span=span, where=where, layer=3, strength=2.0)
-    plan = SimpleNamespace(name=name, side="report", span=span, where=where)
-    trial = SimpleNamespace(spec=spec, audits=[audit], reply=reply)
-    return SimpleNamespace(manifest=SimpleNamespace(plan=plan), trials=[trial])
-
-
-def test_every_trial_that_is_compared_has_to_be_injected_at_one_place():
-    evidence = subject("introspector")
-    results = conclude(_made(lambda _: "met"))
-    runs = [
-        _run("report", "injected_thought", "report", "trial"),
-        _run("questions", "yes_no", "question/words", "all", "prompt", ""),
-        _run("elsewhere", "unprompted", "continue", "trial", "generated"),
-        _run("earlier", "steer_then_remove", "detect", "earlier", "prompt", ""),
-    ]
-    said = remarks(study_of(evidence.concepts), evidence, results, runs)
-    assert (
-        "The trials that the criteria compare were not all injected alike: span all, layer 3, strength 2 (questions); "
-        "span trial, layer 3, strength 2 (elsewhere, report)."
-    ) in said
-    assert "The vector did not act on the same part of all replies that are compared (both and generated)." in said
-    assert {place.span for place in injected_at(runs)} == {"trial", "all"}
-    alike = remarks(study_of(evidence.concepts), evidence, results, [runs[0], runs[3]])
-    assert not [each for each in alike if "injected alike" in each or "same part" in each]

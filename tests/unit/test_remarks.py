@@ -9,6 +9,7 @@ from handmade import SUBJECT, write_run
 from introspect.analysis.calibration import write_calibration
 from introspect.analysis.criteria.calibrated import known_calibration
 from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.remarks import injected_at
 from introspect.analysis.runs import load_run
 from introspect.graders.rules import RuleGrader
 from introspect.records import Audit, Plan, Trial, TrialSpec, VectorRef
@@ -117,7 +118,7 @@ def test_another_salt_is_remarked_on():
 # Where the vectors acted
 
 
-def trial(layer=2, span="trial", edited=3, **changes):
+def trial(layer=2, span="trial", edited=3, reply="No.", **changes):
     fields = {
         "protocol": "injected_thought", "subject": SUBJECT.fingerprint, "dtype": "float32", "arm": "concept",
         "task": "report", "wording": "plain", "wording_hash": "w", "concept": "bread",
@@ -130,7 +131,7 @@ def trial(layer=2, span="trial", edited=3, **changes):
         edited_generated=0, vector_norm=1.0, delta_norm=3.0, residual_norm=9.0, relative_strength=0.3,
     )  # fmt: skip
     audits = (audit,) if spec.vector else ()
-    return Trial(key=spec.key, spec=spec, prompt="p", reply="No.", finish="stop", audits=audits)
+    return Trial(key=spec.key, spec=spec, prompt="p", reply=reply, finish="stop", audits=audits)
 
 
 def run_of(tmp_path, *trials, name="report", **changes):
@@ -160,3 +161,24 @@ def test_reports_that_were_injected_in_different_ways_are_not_compared_in_silenc
     other = run_of(tmp_path, trial(task="other", span="whole", layer=3), name="elsewhere")
     (found,) = [each for each in said(bare(), runs=[*alike, other]) if "injected alike" in each]
     assert "span trial, layer 2, strength 3 (other, report); span whole, layer 3, strength 3 (elsewhere)" in found
+
+
+def test_every_trial_that_is_compared_has_to_be_injected_at_one_place(tmp_path):
+    def run(name, protocol, task, span, where="both", reply="No."):
+        return run_of(tmp_path, trial(span=span, protocol=protocol, task=task, where=where, reply=reply), name=name)
+
+    runs = [
+        run("report", "injected_thought", "report", "trial"),
+        run("questions", "yes_no", "question/words", "all", "prompt", ""),
+        run("elsewhere", "unprompted", "continue", "trial", "generated"),
+        run("earlier", "steer_then_remove", "detect", "earlier", "prompt", ""),
+    ]
+    found = said(bare(), runs=runs)
+    assert (
+        "The trials that the criteria compare were not all injected alike: span all, layer 2, strength 3 (questions); "
+        "span trial, layer 2, strength 3 (elsewhere, report)."
+    ) in found
+    assert "The vector did not act on the same part of all replies that are compared (both and generated)." in found
+    assert {place.span for place in injected_at(runs)} == {"trial", "all"}
+    alike = said(bare(), runs=[runs[0], runs[3]])
+    assert not [each for each in alike if "injected alike" in each or "same part" in each]
