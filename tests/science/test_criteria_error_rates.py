@@ -5,12 +5,15 @@ is in `docs/coverage.md`. A rule that takes a part at its word (met wherever its
 twenty of forty where the part is nil; one that never commits itself would say nothing where everything is strong.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from introspect.analysis.control_line import control_line
 from introspect.analysis.criteria.clauses import CRITERIA
 from introspect.studies.simulation import NAMES, settings, simulate, study
+from introspect.studies.simulation.tables import coverage_table
 
 RUNS = 40
 CHOSEN = ("nothing few", "all but self_over_other skewed", "twice accuracy few")
@@ -57,6 +60,23 @@ def test_no_study_stops_at_accuracy_without_grounding(verdicts):
     assert {row["raised"] for row in verdicts.values()} == {0}
 
 
+def test_intervals_of_parts_are_held_against_the_truth():
+    setting = of("twice accuracy few")
+    frame = simulate(RUNS, seed=5, chosen=[setting])
+    parts = {row["name"]: row for row in frame.filter(kind="part").iter_rows(named=True)}
+    naming = parts["naming"]
+    assert (naming["truth"], naming["intervals"]) == (pytest.approx(0.2), RUNS)
+    assert naming["value"] == pytest.approx(0.2, abs=0.03)
+    assert naming["below"] + naming["above"] <= 5
+    assert {row["below"] + row["above"] > 5 for name, row in parts.items() if row["truth"] is not None} == {False}
+    assert parts["self_over_other"]["truth"] == pytest.approx(0.6)
+    assert setting.truth.comes_to("noticing_over_text") is None  # what is named decides
+    assert of("nothing few").truth.comes_to("control_line") is None  # it lies off the line as any question does
+    table = coverage_table(frame)
+    assert table.startswith("| part | settings | mean |")
+    assert "| `naming` | 1 |" in table
+
+
 def test_shares_come_with_exact_bounds(verdicts):
     row = verdicts["nothing few", "accuracy"]
     assert (row["met"], row["low"]) == (0, 0)
@@ -65,7 +85,7 @@ def test_shares_come_with_exact_bounds(verdicts):
 
 @pytest.mark.parametrize("name", ["twice all few", "all but agreement skewed"])
 def test_every_part_comes_to_what_the_truth_says_it_does(name):
-    setting = of(name, 1000)
+    setting = replace(of(name, 1000), n_leads=1000)
     needed = {part for criterion in CRITERIA for part in setting.truth.needed(criterion)}
     found = study(setting, 1)
     for measure, part in NAMES.items():

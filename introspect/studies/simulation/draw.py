@@ -15,6 +15,8 @@ from introspect.studies.simulation.truth import (
     CLEAN_DETECTION,
     HABIT,
     N_HABITS,
+    N_NOTES,
+    N_REQUESTS,
     UNREADABLE,
     UNREADABLE_CLEAN,
     Setting,
@@ -34,6 +36,8 @@ ASKED = np.array([-0.3, 0.3])
 SPREAD, BIAS_SPREAD, LEAD_SPREAD, NOISE = 1.0, 0.4, 0.3, 0.4
 """Of the effects of concepts, of their biases and of lead-ins, in nats; the noise is on four degrees."""
 MASS = 0.6
+OF_ITEM = 0.5
+"""How far a note or a request takes a rate towards 0 or 1 at most, of what the rate is away from the nearer."""
 
 
 def study(setting: Setting, seed: int = 0) -> Evidence:
@@ -53,6 +57,8 @@ class Draw:
         concepts = [f"c{i:03}" for i in range(self._n)]
         self._words: list[str | None] = [*concepts, *(f"w{i:03}" for i in range(self._n)), None]
         self._leads = rng.permutation(self._n) % self._n_leads
+        self._notes = np.repeat(rng.integers(N_NOTES, size=(self._n, 1)), len(SHIFTS), axis=1)
+        self._requests = rng.integers(N_REQUESTS, size=(self._n, len(SHIFTS)))
         self.rows: list[Row] = []
 
     def evidence(self) -> Evidence:
@@ -69,8 +75,14 @@ class Draw:
         """Return how well each concept works in an arm, from 0 to 1; arms of one kind are correlated."""
         return special.ndtr(np.sqrt(SHARED) * self._common[kind] + np.sqrt(1 - SHARED) * self._rng.normal(size=self._n))
 
-    def _says(self, mean: float, uniform: Float[np.ndarray, " n"]) -> Bool[np.ndarray, "n wording"]:
+    def _says(
+        self, mean: float, uniform: Float[np.ndarray, " n"], items: Int[np.ndarray, "n wording"] | None = None
+    ) -> Bool[np.ndarray, "n wording"]:
+        """Draw what is said; items have effects of their own, in either direction alike, so that means stay."""
         rate = worded(works(self._shape, mean, uniform))
+        if items is not None:
+            of_item = self._rng.uniform(-OF_ITEM, OF_ITEM, items.max() + 1)
+            rate = rate + of_item[items] * np.minimum(rate, 1 - rate)
         return self._rng.random(rate.shape) < rate
 
     def _lost(self, share: float, uniform: Float[np.ndarray, " n"]) -> Bool[np.ndarray, "n wording"]:
@@ -96,7 +108,7 @@ class Draw:
         leads = rng.random(self._n_leads)
         clean = self._says(self._model.clean, leads)
         self._replies("report", "none", np.full(clean.shape, -1), clean, self._lost(UNREADABLE_CLEAN, leads))
-        leaks = self._says(self._model.leak, self._arm(0))
+        leaks = self._says(self._model.leak, self._arm(0), self._requests)
         self._rows("elsewhere", "concept", {"leaks": leaks.tolist()})
 
     def _going_on(self, named: Said, noticed: Yes) -> None:
@@ -128,9 +140,9 @@ class Draw:
 
     def _crossing(self, arm: str, usual: Int[np.ndarray, " concept"], place: int, unreadable: float) -> None:
         works = self._arm(1)
-        named = np.where(self._says(self._model.usual[place], works), usual[:, None], -1)
+        named = np.where(self._says(self._model.usual[place], works, self._notes), usual[:, None], -1)
         lost = self._lost(unreadable, works)
-        noticed = (named >= 0) | self._says(self._model.noted[place], works)
+        noticed = (named >= 0) | self._says(self._model.noted[place], works, self._notes)
         named[lost] = -1
         self._replies("crossing", arm, named, noticed, lost)
 
@@ -174,13 +186,21 @@ class Draw:
             wording=f"{part if part == 'crossing' else 'report'} {j}",
             task=part,
             prompt=f"{lead} {j}",
-            item=lead if part in {"report", "other"} else None,  # every concept has notes and requests of its own
+            item=self._item(part, lead, i, j),
             named=named,
             noticed=noticed,
             logodds=None,
             answer=answer,
             leaks=leaks,
         )
+
+    def _item(self, part: str, lead: str, i: int, j: int) -> str | None:
+        """Return what a trial's prompt shares with those of other concepts."""
+        if part in {"report", "other"}:
+            return lead
+        if part == "crossing":
+            return f"note {self._notes[i, j]}"
+        return f"request {self._requests[i, j]}" if part == "elsewhere" else None
 
     def _questions(self) -> pl.DataFrame:
         """Draw the log-odds of yes, those of the detection question as rows, too; return them for the control line."""

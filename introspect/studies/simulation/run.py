@@ -8,14 +8,17 @@ from functools import cache, partial
 from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import polars as pl
 from scipy import stats
 
-from introspect.analysis.criteria.evidence import Evidence
+from introspect.analysis.criteria.clauses import Criterion
 from introspect.analysis.criteria.judge import conclude
 from introspect.analysis.criteria.measured import Measured
+from introspect.analysis.criteria.results import CriterionResult, Status
+from introspect.analysis.interval import Interval
 from introspect.progress import track
 from introspect.records import Rules
 from introspect.studies.simulation.draw import study
@@ -44,7 +47,8 @@ def simulate(
         One row a setting and criterion (or ``part``), with counts ``met``, ``not_met`` and ``undetermined`` of
         ``runs``; ``error`` is the share of runs that say met where that is wrong (``holds`` is false), else of those
         that leave it undetermined, with its exact 95 % bounds. ``raised`` is the share of runs that find accuracy
-        without grounding, at which a real study stops.
+        without grounding, at which a real study stops. Of a part, ``below`` and ``above`` count the ``intervals`` that
+        the ``truth`` lies below or above, where it is fixed (``Truth.comes_to``); ``value`` and ``width`` are means.
     """
     every = list(settings() if chosen is None else chosen)
     tally = partial(_kept, out=out, n_runs=n_runs, seed=seed, rules=rules or Rules())
@@ -80,22 +84,46 @@ def _code() -> int:
 
 def _tally(setting: Setting, n_runs: int, seed: int, rules: Rules) -> pl.DataFrame:
     counts: dict[tuple[str, str], dict[str, int]] = {}
+    intervals: dict[tuple[str, str], list[Interval]] = {}
     raised = 0
     for run in range(n_runs):
-        verdicts = dict(_verdicts(study(setting, zlib.crc32(f"{seed} {setting} {run}".encode())), rules))
-        raised += (verdicts["criterion", "accuracy"], verdicts["criterion", "grounding"]) == ("met", "not met")
-        for key, status in verdicts.items():
+        evidence = study(setting, zlib.crc32(f"{seed} {setting} {run}".encode()))
+        found = conclude(Measured(evidence, rules, beside=False), strict=False)
+        raised += (found["accuracy"].status, found["grounding"].status) == ("met", "not met")
+        for key, status, interval in _verdicts(found):
             own = counts.setdefault(key, dict.fromkeys(("met", "not met", "undetermined"), 0))
             own[status] += 1
-    rows = [_row(setting, kind, name, own) | {"raised": raised / n_runs} for (kind, name), own in counts.items()]
-    return pl.DataFrame(rows)
+            intervals.setdefault(key, []).extend([interval] if interval else [])
+    rows = [
+        _row(setting, kind, name, own) | _covered(setting, name, intervals[kind, name]) | {"raised": raised / n_runs}
+        for (kind, name), own in counts.items()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _verdicts(found: Evidence, rules: Rules) -> Iterator[tuple[tuple[str, str], str]]:
-    for name, result in conclude(Measured(found, rules, beside=False), strict=False).items():
-        yield ("criterion", name), result.status
+def _verdicts(
+    found: Mapping[Criterion, CriterionResult],
+) -> Iterator[tuple[tuple[str, str], Status, Interval | None]]:
+    for name, result in found.items():
+        yield ("criterion", name), result.status, None
         for clause in result.clauses:
-            yield from ((("part", NAMES[each.part.measure]), each.status) for each in clause.parts)
+            for each in clause.parts:
+                yield ("part", NAMES[each.part.measure]), each.status, each.interval
+
+
+def _covered(setting: Setting, part: str, intervals: Sequence[Interval]) -> dict[str, Any]:
+    """Return how a part's intervals, replies as they are read, lie to what the truth says that it comes to."""
+    bounds = [(each.low, each.high) for each in intervals if each.low is not None and each.high is not None]
+    values = [each.value for each in intervals if each.value is not None]
+    truth = setting.truth.comes_to(part) if bounds else None
+    return {
+        "truth": truth,
+        "value": fmean(values) if values else None,
+        "intervals": len(bounds),
+        "below": None if truth is None else sum(truth < low for low, _ in bounds),
+        "above": None if truth is None else sum(truth > high for _, high in bounds),
+        "width": fmean([high - low for low, high in bounds]) if bounds else None,
+    }
 
 
 def _row(setting: Setting, kind: str, name: Any, counts: Mapping[str, int]) -> dict[str, Any]:  # noqa: ANN401 - a name

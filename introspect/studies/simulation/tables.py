@@ -1,7 +1,8 @@
-"""The simulated verdicts as the tables of ``docs/coverage.md``: how often a wrong "met", and how often none."""
+"""The simulated verdicts as the tables of ``docs/coverage.md``: a wrong "met", none at all, intervals that miss."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -17,12 +18,12 @@ BESIDE = " by noticing"
 
 
 def verdict_tables(found: pl.DataFrame) -> str:
-    """Return both tables in Markdown, with the sums between them.
+    """Return the tables in Markdown: wrong verdicts and their sums, verdicts left open, intervals.
 
     Args:
         found: What ``simulate`` returns; settings that are not there have no row.
     """
-    return "\n\n".join((nil_table(found), sums(found), twice_table(found)))
+    return "\n\n".join((nil_table(found), sums(found), twice_table(found), coverage_table(found)))
 
 
 def nil_table(found: pl.DataFrame) -> str:
@@ -70,6 +71,26 @@ def twice_table(found: pl.DataFrame) -> str:
                 rows.append([name, criterion, *shares, _open_part(found, setting, criterion)])
     heads = [f"undetermined, {shape}" for shape in SHAPES.values()]
     return _markdown(["at twice", "criterion", *heads, "the part that is left open most often"], rows)
+
+
+def coverage_table(found: pl.DataFrame) -> str:
+    """Return how often the interval of each part holds what the part comes to, in per cent of the intervals."""
+    rows = []
+    for part in PARTS:
+        cells = found.filter(pl.col("name") == part, pl.col("truth").is_not_null()).to_dicts()
+        if not cells:
+            continue
+        held = [1 - (cell["below"] + cell["above"]) / cell["intervals"] for cell in cells]
+        at = min(range(len(cells)), key=held.__getitem__)
+        worst = cells[at]
+        sides = (f"{100 * worst[side] / worst['intervals']:.1f}" for side in ("below", "above"))
+        shares = (f"{100 * share:.1f}" for share in (fmean(held), held[at]))
+        width = f"{fmean(cell['width'] for cell in cells):.2f}"
+        rows.append(
+            [f"`{part}`", f"{len(cells)}", *shares, f"{worst['setting']}, {SHAPES[worst['shape']]}", *sides, width]
+        )
+    heads = ["part", "settings", "mean", "worst", "worst at", "truth below", "truth above", "mean width"]
+    return _markdown(heads, rows)
 
 
 def _nil() -> Iterable[tuple[str, str, str]]:

@@ -18,6 +18,8 @@ N_CONCEPTS = 60
 """Of the half that is reported."""
 N_LEADS = 50
 """Lead-ins of that half, which concepts share."""
+N_NOTES, N_REQUESTS = 20, 20
+"""Notes and unrelated requests of that half, likewise."""
 SCATTER = 0.5
 """Standard deviation of the shift that each question has of its own, in nats."""
 UNREADABLE, UNREADABLE_CLEAN = 0.08, 0.03
@@ -90,6 +92,18 @@ class Truth:
             "internality": ("first_token", *passes, f"{kind}without_vector", over),
             "metacognition": ("control_line", "self_over_other", "by_vector", *asked),
         }[criterion]
+
+    def comes_to(self, part: str) -> float | None:
+        """Return what a part comes to, ``None`` where that is not fixed.
+
+        It is not of parts that decide nothing, of the detection question's where it is one like the others and so has a
+        shift of its own in every study, and of names repeated without the vector always but for unreadable replies.
+        """
+        value: float = getattr(self, part)
+        decides = any(part in self.needed(criterion) for criterion in CRITERIA)
+        one_of_the_lot = self.control_line == 0 and part in {"first_token", "control_line"}
+        nearly = value == 0 and part.endswith("without_vector")
+        return None if one_of_the_lot or nearly or not decides else value
 
 
 NAMES: Mapping[Measure | None, str] = {
