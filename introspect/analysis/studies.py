@@ -1,6 +1,6 @@
 """A study opened for reading: the choice on one half, the verdicts on the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import polars as pl
 from introspect.analysis.criteria.beside import beside, observed
 from introspect.analysis.criteria.clauses import CLAUSES, Clause, Criterion
 from introspect.analysis.criteria.doses import doses
-from introspect.analysis.criteria.evidence import CONTINUED, Evidence, evidence
+from introspect.analysis.criteria.evidence import CONTINUED, READ_BY, Evidence, evidence
 from introspect.analysis.criteria.judge import judge
+from introspect.analysis.criteria.naming_beside import read_by_another
 from introspect.analysis.criteria.remarks import injected_at, remarks
 from introspect.analysis.criteria.results import CriterionResult
 from introspect.analysis.criteria.words import setting
@@ -38,9 +39,7 @@ class StudyAnalysis:
     @property
     def subject(self) -> str:
         """The subject's name, with its adapter if it has one; of paths the last part."""
-        identity = next(iter(self.runs.values())).manifest.subject
-        name = Path(identity.name).name if Path(identity.name).is_absolute() else identity.name
-        return f"{Path(identity.adapter).name} on {name}" if identity.adapter else name
+        return _called(next(iter(self.runs.values())))
 
     @property
     def optimism(self) -> float | None:
@@ -68,7 +67,7 @@ class StudyAnalysis:
             found += [each for frame in self._on_grid for each in doses(frame, self.study.layer)]
         asked = self.evidence.questions
         readers = [read for each in self.runs.values() if (read := read_readers(each.path)) is not None]
-        return [*found, *observed(readers, asked)]
+        return [*found, *self._read_by_others, *observed(readers, asked)]
 
     @property
     def remarks(self) -> list[str]:
@@ -104,6 +103,17 @@ class StudyAnalysis:
             )
         found += [grid.sentence for grid in self.grids]
         return found
+
+    @property
+    def _read_by_others(self) -> Iterator[Finding]:
+        """What other models make of the reports, going on from them before the claim."""
+        grader = RuleGrader()
+        for folder in sorted(self.path.glob(f"*_{READ_BY}_*/{MANIFEST}")):
+            run = load_run(folder.parent)
+            frame = outcomes(run, grade_run(run, grader))
+            theirs = evidence([frame], run.manifest.concepts, _follows([run]))
+            so_far = f" ({run.so_far})" if run.so_far else ""
+            yield from read_by_another(self.evidence, theirs, _called(run) + so_far, self.study.rules.level)
 
     @property
     def _on_grid(self) -> list[pl.DataFrame]:
@@ -168,11 +178,20 @@ def open_evidence(path: Path) -> tuple[Study, dict[str, Run], dict[str, pl.DataF
     runs = {name: load_run(path / name) for name in names if (path / name / MANIFEST).is_file()}
     frames = {name: outcomes(run, grade_run(run, grader)) for name, run in runs.items()}
     kept = [frame for name, frame in frames.items() if name not in study.rules.on_grid]
-    follows = {
-        trial.key: trial.spec.follows for run in runs.values() for trial in run.trials if trial.spec.follows is not None
-    }
     concepts = {name: forms for run in runs.values() for name, forms in run.manifest.concepts.items()}
-    return study, runs, frames, evidence(kept, concepts, follows)
+    return study, runs, frames, evidence(kept, concepts, _follows(runs.values()))
+
+
+def _follows(runs: Iterable[Run]) -> dict[str, str]:
+    """Return the trials that others go on from, by those that do."""
+    return {trial.key: trial.spec.follows for run in runs for trial in run.trials if trial.spec.follows is not None}
+
+
+def _called(run: Run) -> str:
+    """Return a run's subject by name, with its adapter if it has one; of paths the last part."""
+    identity = run.manifest.subject
+    name = Path(identity.name).name if Path(identity.name).is_absolute() else identity.name
+    return f"{Path(identity.adapter).name} on {name}" if identity.adapter else name
 
 
 def analyze_study(path: str | Path, rules: Rules | None = None, clauses: Sequence[Clause] = CLAUSES) -> StudyAnalysis:

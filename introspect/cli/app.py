@@ -11,7 +11,7 @@ from rich.text import Text
 
 from introspect.cli.bench import bench
 from introspect.cli.compare import compare
-from introspect.cli.criteria import validate
+from introspect.cli.criteria import sibling, validate
 from introspect.cli.doctor import doctor
 from introspect.cli.exchange import export_vectors, import_vectors
 from introspect.cli.export import export
@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 for _verb in (ask, lens, long(run), merge, pack, long(grade), analyze, compare, figures, report, methods):
     app.command(no_args_is_help=True)(_verb)
-for _verb in (long(replay), export):
+for _verb in (long(replay), long(sibling), export):
     app.command(no_args_is_help=True)(_verb)
 for _verb in (long(calibrate), long(validate), long(bench), long(lab), models, doctor):
     app.command()(_verb)

@@ -121,6 +121,34 @@ def print_forecasts(specs: "list[TrialSpec]", rules: "Rules") -> None:
     console.print(Text(SAID))
 
 
+def sibling(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study that is finished.", show_default=False)],
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="smollm2, a hub id, a folder or a GGUF file.", show_default=False)
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="How it is loaded: adapter, dtype, device, …; repeatable."),
+    ] = None,
+) -> None:
+    """Let another model go on from a study's reports, cut just before the claim, without any vector.
+
+    What it names there, too, could be read off the words. introspect analyze DIR and introspect report DIR then say how
+    often it does, beside the subject without its vector. The same command goes on where it stopped.
+
+    introspect sibling runs/15 smollm2
+
+    introspect sibling runs/15 org/model --set dtype=bfloat16 --set device_map=auto
+    """
+    from introspect.studies.sibling import read_along
+
+    written = read_along(folder, subject, changes or ())
+    console = Console(highlight=False, soft_wrap=True)
+    for each in written:
+        console.print(Text(f"read: {each}"))
+    console.print(Text(f"next: introspect analyze {folder}"))
+
+
 def validate(  # noqa: PLR0913 - one option each
     seed: Annotated[int, typer.Option(min=0, help="Of the trials: other noise, lead-ins and notes dealt anew.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="So many seeds of trials, from --seed on.")] = 1,

@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 PANELS: dict[str, tuple[str, ...]] = {
     "1. Look around": ("doctor", "models", "ask", "lab", "lens"),
     "2. Prepare": ("vectors", "stimuli", "sae"),
-    "3. Run": ("run", "merge", "pack"),
+    "3. Run": ("run", "sibling", "merge", "pack"),
     "4. Grade": ("grade", "calibrate"),
     "5. Read": ("analyze", "compare", "replay"),
     "6. Show": ("report", "figures", "methods", "export"),

@@ -104,7 +104,7 @@ def run_plans(
         run_prepared(prepared, out / plan.name, executor)
         if readers:
             observe(prepared, out / plan.name)
-        if any(spec.protocol == "injected_thought" and spec.task == REPORT for spec in prepared.everything):
+        if any(map(reports, prepared.everything)):
             run_prepared(continuations(prepared, out / plan.name), out / f"{plan.name}_{CONTINUED}", executor)
     return out
 
@@ -216,6 +216,11 @@ def _chosen(study: Study, out: Path) -> Study:
 def _write(study: Study, out: Path) -> None:
     with RunFolder(out) as folder:
         folder.write(STUDY, study.model_dump_json(indent=1).encode())
+
+
+def reports(spec: TrialSpec) -> bool:
+    """Whether a trial is one of the main report, from which replies are gone on with."""
+    return spec.protocol == "injected_thought" and spec.task == REPORT
 
 
 def continuations(prepared: Prepared, folder: Path) -> Prepared:

@@ -167,6 +167,16 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name or path.stem if path.stem == "plan" else path.stem
 
 
+def changed(content: dict[str, Any], overrides: Sequence[str], source: str) -> Plan:
+    """Return the plan of a content after overrides; paths in it start at the working folder.
+
+    Raises:
+        PlanError: Something does not fit; the sentence names the source.
+    """
+    _override_all(content, overrides)
+    return plan_from(content, source)
+
+
 def _override_all(content: dict[str, Any], overrides: Sequence[str]) -> None:
     for override in overrides:
         key, value = _override(override)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_study import CHOICE, SUBJECT
+from small_study import CHOICE, CLAIMS, SUBJECT, put_into_its_mouth, trials
 
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED
 from introspect.analysis.runs import load_run
@@ -70,10 +70,6 @@ def done(plan, cache_folder, tmp_path_factory) -> Path:
     return out
 
 
-def trials(folder, name):
-    return load_run(folder / name).trials
-
-
 def test_every_experiment_has_a_folder_and_the_choice_is_written_down(done):
     study = read_study(done)
     assert study.experiments == EXPERIMENTS
@@ -115,22 +111,6 @@ def test_lead_ins_questions_notes_and_noise_are_those_of_the_half(done):
             if trial.spec.vector and trial.spec.vector.family == "covariance":
                 assert side_of(str(trial.spec.vector.draw), "draw") == side
     assert all(n.values())
-
-
-CLAIMS = "bread comes up here . yes . i notice an injected thought about bread ."
-
-
-def put_into_its_mouth(told):
-    """Let half of the concepts' reports claim something; return the concepts and what is said under each."""
-    shutil.rmtree(told / f"report_{CONTINUED}")
-    own = sorted({trial.spec.concept for trial in trials(told, "report")} - {None})
-    said = {name: CLAIMS if i % 2 else "no . i notice no injected thought ." for i, name in enumerate(own)}
-    lines = [
-        trial.model_copy(update={"reply": said.get(trial.spec.concept, CLAIMS)}).model_dump_json()
-        for trial in trials(told, "report")
-    ]
-    (told / "report" / "trials.jsonl").write_text("\n".join(lines) + "\n")
-    return own, said
 
 
 def test_a_claim_that_was_drawn_goes_on_with_the_vector_too(plan, command, tmp_path):

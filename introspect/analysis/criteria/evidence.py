@@ -32,6 +32,8 @@ CONTINUED = "continued"
 RESUMED = "resumed"
 """The same of replies that go on with it, where replies are drawn: what another draw would have said."""
 GONE_ON = (CONTINUED, RESUMED)
+READ_BY = "read_by"
+"""In the name of a run in which another model goes on, between the experiment's name and the model's."""
 
 
 def part_of(protocol: str, task: str) -> str | None:

@@ -50,7 +50,25 @@ def unsteered(evidence: Evidence, level: float) -> Iterator[Finding]:
     to go on from, and neither names anything. Of replies that were drawn, those that go on with the vector stand for
     the subject.
     """
-    later, again = evidence.going_on(CONTINUED), evidence.going_on(RESUMED)
+    who = "the subject itself, unsteered, going on from the transcript before the claim"
+    yield from _read_on(evidence, evidence.going_on(CONTINUED), level, "unsteered reader", who)
+
+
+def read_by_another(evidence: Evidence, theirs: Evidence, name: str, level: float) -> Iterator[Finding]:
+    """Say the same of another model that goes on from the same transcripts.
+
+    Args:
+        evidence: The study's.
+        theirs: What the other model said going on.
+        name: Of the other model.
+        level: Of the interval.
+    """
+    who = f"{name}, going on from the subject's transcript before the claim"
+    yield from _read_on(evidence, theirs.going_on(CONTINUED), level, f"sibling reader, {name}", who)
+
+
+def _read_on(evidence: Evidence, later: Mapping[str, Row], level: float, name: str, who: str) -> Iterator[Finding]:
+    again = evidence.going_on(RESUMED)
     own = by_concept(row for row in evidence.of("report") if row.key in later or not _claims(row))
     if not later or not own:
         return
@@ -64,10 +82,10 @@ def unsteered(evidence: Evidence, level: float) -> Iterator[Finding]:
     gaps = [subject - reader for subject, reader in rates]
     subject, reader = (fmean(each) for each in zip(*rates, strict=True))
     yield Finding(
-        "unsteered reader",
-        f"A reader without the vectors (the subject itself, unsteered, going on from the transcript before the claim) "
-        f"names the concept in {100 * reader:.0f} % where the subject does in {100 * subject:.0f} %: difference "
-        f"{bounded(over_concepts(gaps, level, RATES))}, {len(gaps)} concepts{p_of(gaps)}.",
+        name,
+        f"A reader without the vectors ({who}) names the concept in {100 * reader:.0f} % where the subject does "
+        f"in {100 * subject:.0f} %: difference {bounded(over_concepts(gaps, level, RATES))}, "
+        f"{len(gaps)} concepts{p_of(gaps)}.",
     )
 
 
