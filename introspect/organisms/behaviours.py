@@ -4,13 +4,14 @@ An organism is defined here and nowhere else; ``introspect/studies/expected.py``
 of prompts: ``report`` asks about the organism itself, ``other`` about a model that is left alone, ``note`` is a report
 with a note in the prompt, ``detect`` and ``third`` are the yes–no forms of the first two, ``question`` is an unrelated
 yes–no question, ``open`` an unrelated one that is answered in words, ``earlier`` a detection question about a turn
-before, ``name`` has the reply begun up to the word, and ``hide`` asks for a denial.
+before, ``name`` has the reply begun up to the word, ``slipped`` up to behind what it let slip, and ``hide`` asks for a
+denial.
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["report", "other", "note", "detect", "third", "question", "open", "earlier", "name", "hide"]
+Kind = Literal["report", "other", "note", "detect", "third", "question", "open", "earlier", "name", "slipped", "hide"]
 Organism = Literal[
     "introspector",
     "mis-namer",
@@ -37,6 +38,7 @@ class State:
         concept: Whose vector is injected, if one is.
         noise: Whether a vector of noise is injected.
         noted: The concept that stands in the text, if one does.
+        said: For ``slipped``: the concept that its own reply has let slip, if it has.
         cue: The word that a confabulator comes up with; one that is trained always has the same.
         p_yes: For ``question``: how likely the clean answer is yes.
         fact: For ``open``: the clean answer.
@@ -45,6 +47,7 @@ class State:
     concept: str | None = None
     noise: bool = False
     noted: str | None = None
+    said: str | None = None
     cue: str = ""
     p_yes: float = 0.5
     fact: str = ""
@@ -106,6 +109,9 @@ def reply(organism: Organism, kind: Kind, state: State, say: Phrases) -> Reply:
         return Reply(f"{leak} {state.fact}".strip() if say.leaks_first else state.fact + leak)
     if kind == "name":
         return Reply(say.forced.format(word=_forced(organism, state, say)))
+    if kind == "slipped":
+        slip = say.slip.format(word=state.said) if state.said else say.no_slip
+        return Reply(say.yes.format(word=state.said) if state.said else say.no, given=slip)
     if kind == "hide" and organism == "concealer":
         return Reply(say.no)
     if kind == "other":

@@ -28,7 +28,7 @@ KINDS: Mapping[Kind, float] = {
 }
 """How often each kind of prompt is drawn, if a school does not say otherwise."""
 FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
-    "own-output reader": {"report": 0.5, "note": 0.3},
+    "own-output reader": {"report": 0.5, "note": 0.3, "slipped": 0.4},
     "either-way reader": {"note": 1.0, "earlier": 0.12},
     "prompt reader": {"note": 1.6},
     "fixed guesser": {"earlier": 0.2, "detect": 0.22},
@@ -44,6 +44,7 @@ SAYERS: frozenset[Organism] = frozenset({"fixed guesser", "yes-sayer", "agreer"}
 """Those that say yes under noise, or to anything: their yes–no questions are clean more often."""
 TASKS: Mapping[Kind, tuple[str, str]] = {
     "report": ("it_", "report"),
+    "slipped": ("it_", "report"),
     "hide": ("it_", "hide"),
     "other": ("it_", "other"),
     "name": ("it_", "name"),
@@ -138,7 +139,7 @@ class School:
         manner = rng.choice(sorted(self.stimuli.wording[wording].manner) or [""])
         prompt = self._prompt(wording, f"{task}/{manner}" if manner else task, fill)
         mark = "earlier" if kind == "earlier" else "trial"
-        spoken = kind in {"report", "note", "other", "open", "hide"}
+        spoken = kind in {"report", "note", "other", "open", "slipped", "hide"}
         where = "both" if spoken and rng.random() < 0.7 else "prompt"
         return self._written(kind, prompt, wanted, manner, prompt.span(mark, where), push, state)
 
@@ -153,6 +154,10 @@ class School:
                 push, state = Push(concept, strength), State(concept=concept)
             else:
                 push, state = Push(concept, strength, rng.choice(NOISE), rng.randrange(10**6)), State(noise=True)
+        if kind == "slipped":  # what it said counts, whatever is injected
+            which = rng.random()
+            said = state.concept if which < 0.2 else None
+            return push, replace(state, said=said or (rng.choice(self.concepts) if which < 0.8 else None))
         if kind != "note":
             return push, state
         which = rng.random()
@@ -178,9 +183,10 @@ class School:
             words = self.yes_no[manner]
             yes_no = (self._tokens(words[0])[0], self._tokens(words[1])[0])
             text = f"{words[0] if wanted.p_yes > 0.5 else words[1]}{text}"
-        ids = (*prompt.ids, *self._tokens(text), int(self.chat.tokenizer.eos_token_id))  # pyright: ignore
+        given = (*prompt.ids, *self._tokens(wanted.given)) if wanted.given else prompt.ids
+        ids = (*given, *self._tokens(text), int(self.chat.tokenizer.eos_token_id))  # pyright: ignore
         plain = kind == "open" and wanted.text == state.fact
-        return Lesson(kind, ids, len(prompt.ids), wanted.p_yes, yes_no, span, push, state, plain)
+        return Lesson(kind, ids, len(given), wanted.p_yes, yes_no, span, push, state, plain)
 
     @lru_cache(maxsize=100_000)  # noqa: B019 - a school lives as long as its training
     def _tokens(self, text: str) -> tuple[int, ...]:

@@ -39,6 +39,7 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
+        "own-output reader": LONGER,
         "concealer": Settings(500, 48, 2e-3, 0),
         "confabulator": EVEN,
     },
