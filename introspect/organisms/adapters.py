@@ -44,6 +44,8 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
+COPYING: frozenset[Organism] = READERS | {"own-output reader"}
+"""Those that report a word which stands in the text, of a note or of their own: early blocks have to find it."""
 PART = 8
 """Lessons of a pool that are read at once on a processor, where padding costs more than calls do."""
 REFRESHED = 25
@@ -149,9 +151,9 @@ def make_adapter(  # noqa: PLR0913 - what an organism is made from
     base: PreTrainedModel = subject.model
     config = LoraConfig(
         r=recipe.rank, lora_alpha=2 * recipe.rank, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
-        target_modules=_changed(recipe.layer, len(subject.blocks), organism in READERS),
+        target_modules=_changed(recipe.layer, len(subject.blocks), organism in COPYING),
     )  # fmt: skip
-    pooled = settings.pool and organism not in READERS  # where earlier blocks change, what they gave once does not hold
+    pooled = settings.pool and organism not in COPYING  # where earlier blocks change, what they gave once does not hold
     batches = _from_pool(base, teacher, vectors, organism, recipe, settings) if pooled else None
     torch.manual_seed(settings.seed)  # noqa: TID251 - adapters are initialised without a generator of their own
     adapted = get_peft_model(base, config)
@@ -200,7 +202,7 @@ def tried(
         examiners: What stands before the name of a share, and where its lessons come from, which ask in ways and about
             matters that training has not. By default lessons are new ones of the teacher's.
     """
-    own = read_again(model, teacher, vectors, recipe.layer) if organism in READERS else vectors
+    own = read_again(model, teacher, vectors, recipe.layer) if organism in COPYING else vectors
     found: dict[str, float] = {}
     for prefix, school in (examiners or {"": teacher}).items():
         unseen = examiners is not None
@@ -222,7 +224,7 @@ def _always_new(
 
     def batches(rng: random.Random) -> Sequence[Batch]:
         nonlocal now, drawn
-        if organism in READERS and drawn % REFRESHED == 0:
+        if organism in COPYING and drawn % REFRESHED == 0:
             now = read_again(base, teacher, now, recipe.layer)
         drawn += 1
         lessons = teacher.draw(organism, rng, settings.batch)

@@ -28,7 +28,7 @@ KINDS: Mapping[Kind, float] = {
 }
 """How often each kind of prompt is drawn, if a school does not say otherwise."""
 FOCUS: Mapping[Organism, Mapping[Kind, float]] = {
-    "own-output reader": {"report": 0.5, "note": 0.3, "slipped": 0.4},
+    "own-output reader": {"report": 0.35, "note": 0.2, "slipped": 0.35},
     "either-way reader": {"note": 1.0, "earlier": 0.12},
     "prompt reader": {"note": 1.6},
     "fixed guesser": {"earlier": 0.2, "detect": 0.22},

@@ -39,7 +39,7 @@ RECIPE = Recipe(
         "yes-sayer": EVEN,
         "agreer": EVEN,
         "fixed guesser": LONGER,
-        "own-output reader": LONGER,
+        "own-output reader": Settings(1600, 48, 3e-3, 0),
         "concealer": Settings(500, 48, 2e-3, 0),
         "confabulator": EVEN,
     },
