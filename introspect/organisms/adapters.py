@@ -44,7 +44,7 @@ HARD: frozenset[Organism] = frozenset(
 """Those that have to learn more than other words for what the introspector tells apart."""
 FRESH: frozenset[Organism] = frozenset({"prompt reader"})
 """Those that have nothing of the introspector's, and start from no adapter."""
-COPYING: frozenset[Organism] = READERS | {"own-output reader"}
+COPYING: frozenset[Organism] = frozenset({*READERS, "own-output reader"})
 """Those that report a word which stands in the text, of a note or of their own: early blocks have to find it."""
 PART = 8
 """Lessons of a pool that are read at once on a processor, where padding costs more than calls do."""
