@@ -58,7 +58,7 @@ def read_along(
             raise RunFolderError(message)
         plan = _of_another(run.manifest.plan, sibling, overrides)
         prepared = continuations(prepare(plan, None, loaded), path / name)
-        identity = prepared.subject.identity
+        loaded, identity = prepared.subject, prepared.subject.identity
         own = {"subject": identity.fingerprint, "dtype": identity.dtype, "vectors_hash": prepared.vectors_hash}
         specs = [spec.model_copy(update=own) for spec in prepared.specs if spec.arm == CONTINUED]
         found.append(path / plan.name)

@@ -4,6 +4,7 @@ Three and the run dealt again in `make test`, those of the other clauses in `mak
 evidence in tests/unit/test_criteria.py; the whole table, both forms and more seeds in `introspect validate`.
 """
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,28 @@ def test_the_other_clauses_are_judged_rightly_and_wrongly_without_them(root):
     assert "own-output reader" in without["internality: before its own words"]
     assert "either-way reader" in without["internality: vector, not text"]
     assert "self–other confuser" in without["metacognition: first person"]
+    own = {part["part"]: part["status"] for part in validation.parts if part["organism"] == "own-output reader"}
+    assert {own[name] for name in ("first token", "one pass", "without the vector")} == {"not met"}
+
+
+@pytest.mark.slow
+def test_a_sibling_finds_in_the_words_what_is_there_and_nothing_else(root):
+    """The own-output reader of the other training seed reads words: its fellow's say the concept, others' do not."""
+    from introspect.analysis.studies import analyze_study
+    from introspect.organisms.catalog import specimen
+    from introspect.studies.sibling import read_along
+
+    judged(("introspector", "own-output reader"), root)
+    sibling = specimen("tiny", "own-output reader", 1)
+    shares = {}
+    for name in ("introspector", "own-output-reader"):
+        study = root / f"tiny-{name}-0-seed3"
+        read_along(study, sibling.subject, [f"adapter={sibling.adapter}"])
+        found = {each.name: each.sentence for each in analyze_study(study).beside}
+        (sentence,) = [said for each, said in found.items() if each.startswith("sibling reader")]
+        shares[name] = int(re.search(r"names the concept in (\d+) %", sentence)[1])
+    assert shares["own-output-reader"] > 90
+    assert shares["introspector"] < 10
 
 
 def test_every_part_rests_on_enough_concepts_to_exclude_a_small_effect(validation):
