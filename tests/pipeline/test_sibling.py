@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_study import CHOICE, CLAIMS, SUBJECT, put_into_its_mouth, trials
+from small_study import CHOICE, CLAIMS, SUBJECT, put_into_its_mouth, small_language, trials
 
 from introspect.analysis.criteria.evidence import CONTINUED
 from introspect.analysis.runs import load_run
@@ -27,13 +27,7 @@ READ = "report_read_by_other"
 @pytest.fixture(scope="module")
 def language(tmp_path_factory) -> Path:
     """A study in the small language, its subject and another one, neither of them trained."""
-    from introspect.organisms import small
-
-    folder = tmp_path_factory.mktemp("language")
-    for seed, name in enumerate(("base", "other")):
-        small.new_model(seed).save_pretrained(folder / name)
-        small.school().chat.tokenizer.save_pretrained(folder / name)
-    small.write_language(folder)
+    folder = small_language(tmp_path_factory.mktemp("language"), "base", "other")
     (folder / "study.toml").write_text(STUDY.format(folder=folder))
     return folder
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_study import CHOICE, CLAIMS, SUBJECT, put_into_its_mouth, trials
+from small_study import CHOICE, CLAIMS, SUBJECT, put_into_its_mouth, small_language, trials
 
 from introspect.analysis.criteria.evidence import CONTINUED, RESUMED
 from introspect.analysis.runs import load_run
@@ -45,12 +45,7 @@ EXPERIMENTS = ("choose", "report", "asked", "crossing")
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Path:
     """A study in the small language, on its base before any training."""
-    from introspect.organisms import small
-
-    folder = tmp_path_factory.mktemp("language")
-    small.new_model(0).save_pretrained(folder / "base")
-    small.school().chat.tokenizer.save_pretrained(folder / "base")
-    small.write_language(folder)
+    folder = small_language(tmp_path_factory.mktemp("language"), "base")
     file = folder / "study.toml"
     file.write_text(STUDY.format(folder=folder))
     return file

@@ -4,6 +4,7 @@
 """
 
 import shutil
+from pathlib import Path
 
 from introspect.analysis.criteria.evidence import CONTINUED
 from introspect.analysis.runs import load_run
@@ -27,6 +28,19 @@ wordings = ["it_v1"]
 tasks = ["report"]
 arms = ["concept"]
 """
+
+
+def small_language(folder: Path, *names: str) -> Path:
+    """Write the language, and so many models of it before any training, into a folder."""
+    from introspect.organisms import small
+
+    for seed, name in enumerate(names):
+        small.new_model(seed).save_pretrained(folder / name)
+        small.school().chat.tokenizer.save_pretrained(folder / name)
+    small.write_language(folder)
+    return folder
+
+
 CLAIMS = "bread comes up here . yes . i notice an injected thought about bread ."
 
 
